@@ -1,0 +1,420 @@
+// A worker's round, and the life of its partitions: assigned, taken, stepped, and dropped again at any doubt. Whatever
+// goes wrong has one remedy: forget what is in memory and take the partition from its cursor.
+#include "engine_private.h"
+#include <inttypes.h>
+
+void note(const struct engine *e, enum note_level level, const struct part *p, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    e->ports.world->note(e->ports.world_ctx, level, p ? &p->key : NULL, text);
+}
+
+const struct model *engine_model(const struct engine *e, int model)
+{
+    return e->config.program->models[model];
+}
+
+static int64_t mono(const struct engine *e)
+{
+    return e->ports.world->mono_ms(e->ports.world_ctx);
+}
+
+// ---- partitions
+
+static void part_drop(struct engine *e, struct part *p)
+{
+    cache_clear(&p->cache);
+    published_clear(&p->published);
+    for (int m = 0; m < e->config.program->nmodels; m++) {
+        free(p->bound[m]);
+        p->bound[m] = NULL;
+        p->nbound[m] = 0;
+    }
+    p->outputs = p->unknown = p->nexact = 0;
+    p->advancing = false;
+    p->dirty_since = 0;
+    if (e->deferred_part == p)
+        e->ndeferred = e->nloads = e->arena_n = 0;
+}
+
+static struct part *part_free(struct engine *e, struct part *p)
+{
+    if (p) {
+        part_drop(e, p);
+        free(p->stats);
+        free(p->topic);
+        free(p);
+    }
+    return NULL;
+}
+
+static struct part *part_new(const struct engine *e, const struct part_key *key)
+{
+    struct part *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->topic = strdup(key->topic);
+    p->stats = calloc(2 * e->nstats + 1, sizeof *p->stats);
+    if (!p->topic || !p->stats) {
+        free(p->topic);
+        free(p->stats);
+        free(p);
+        return NULL;
+    }
+    p->stats_stored = p->stats + e->nstats;
+    p->key = (struct part_key){.topic = p->topic, .partition = key->partition};
+    p->position = p->committed = p->sent = -1;
+    p->clock = INT64_MIN;
+    p->backoff_ms = BACKOFF_MS_MIN;
+    p->taking_since = mono(e);
+    return p;
+}
+
+void part_doubt(struct engine *e, struct part *p, int result, const char *what, const char *why)
+{
+    p->fenced |= result == PORT_FENCED;
+    if (p->outputs > 0)
+        publish_abort(e, what); // also doubts all that share the transaction
+    if (p->state == PART_HALTED)
+        return;
+    if (p->state != PART_TAKING) {
+        count_add(&e->counters->doubts, 1);
+        p->taking_since = mono(e);
+    }
+    part_drop(e, p);
+    p->state = PART_TAKING;
+    snprintf(p->reason, sizeof p->reason, "%s: %s", what, why);
+    int64_t jitter = (int64_t)(e->ports.world->random(e->ports.world_ctx) % (uint64_t)(p->backoff_ms / 2 + 1));
+    p->retry_at = mono(e) + p->backoff_ms / 2 + jitter;
+    note(e, NOTE_WARNING, p, "%s: %s; taking the partition again in %" PRId64 " ms", what, why, p->retry_at - mono(e));
+    p->backoff_ms = p->backoff_ms * 2 < BACKOFF_MS_MAX ? p->backoff_ms * 2 : BACKOFF_MS_MAX;
+    e->ports.log->pause(e->ports.log_ctx, &p->key);
+}
+
+void part_halt(struct engine *e, struct part *p, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char reason[sizeof p->reason];
+    vsnprintf(reason, sizeof reason, fmt, ap);
+    va_end(ap);
+    if (p->outputs > 0)
+        publish_abort(e, "halted");
+    part_drop(e, p);
+    memcpy(p->reason, reason, sizeof reason);
+    p->state = PART_HALTED;
+    e->ports.log->pause(e->ports.log_ctx, &p->key);
+    note(e, NOTE_ERROR, p, "partition halted: %s", p->reason);
+}
+
+static void on_assigned(void *arg, const struct part_key *keys, size_t n)
+{
+    struct engine *e = arg;
+    struct part **parts = realloc(e->parts, (e->nparts + n) * sizeof *parts);
+    if (parts)
+        e->parts = parts;
+    for (size_t i = 0; i < n; i++) {
+        struct part *p = parts ? part_new(e, &keys[i]) : NULL;
+        if (!p) {
+            note(e, NOTE_ERROR, NULL, "no memory for partition %s/%d", keys[i].topic, keys[i].partition);
+            continue;
+        }
+        e->parts[e->nparts++] = p;
+        note(e, NOTE_INFO, p, "assigned");
+    }
+}
+
+static void on_revoked(void *arg, const struct part_key *keys, size_t n, bool lost)
+{
+    struct engine *e = arg;
+    if (!lost)
+        publish_commit(e, false);
+    else if (e->in_transaction)
+        publish_abort(e, "partitions lost");
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < e->nparts; k++) {
+            struct part *p = e->parts[k];
+            if (p->key.partition != keys[i].partition || strcmp(p->topic, keys[i].topic) != 0)
+                continue;
+            if (!lost && part_running(p) && p->cache.ndirty > 0)
+                part_flush(e, p); // the next owner replays what could not be flushed
+            note(e, NOTE_INFO, p, lost ? "lost" : "revoked");
+            part_free(e, p);
+            e->parts[k] = e->parts[--e->nparts];
+            break;
+        }
+}
+
+struct log_events engine_events(struct engine *e)
+{
+    return (struct log_events){.assigned = on_assigned, .revoked = on_revoked, .arg = e};
+}
+
+// ---- the engine
+
+int engine_topic(struct engine *e, const char *name)
+{
+    for (int i = 0; i < e->ntopics; i++)
+        if (!strcmp(e->topics[i], name))
+            return i;
+    if (e->ntopics == TOPICS_MAX || !(e->topics[e->ntopics] = strdup(name)))
+        return -1;
+    return e->ntopics++;
+}
+
+static int topics_init(struct engine *e)
+{
+    const struct engine_config *c = &e->config;
+    const char *fixed[] = {c->journal, c->transitions, c->triggers, c->dead_letters};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (fixed[i] && engine_topic(e, fixed[i]) < 0)
+            return ERR_NOMEM;
+    for (size_t i = 0; i < c->ncampaigns; i++)
+        if (c->campaigns[i].topic && engine_topic(e, c->campaigns[i].topic) < 0)
+            return ERR_NOMEM;
+    return 0;
+}
+
+static int stat_name(struct engine *e, const struct model *m, const char *kind, const char *name)
+{
+    struct buffer b = {0};
+    buffer_printf(&b, "%s:%s:%s", m->name, kind, name);
+    if (b.failed)
+        return ERR_NOMEM;
+    e->stat_names[e->nstats++] = b.p;
+    return 0;
+}
+
+static int stats_init(struct engine *e)
+{
+    size_t n = 0;
+    for (int i = 0; i < e->config.program->nmodels; i++) {
+        const struct model *m = engine_model(e, i);
+        n += (size_t)(m->nstages + m->nrules + m->ntriggers);
+    }
+    if (!(e->stat_names = calloc(n + 1, sizeof *e->stat_names)))
+        return ERR_NOMEM;
+    for (int i = 0; i < e->config.program->nmodels; i++) {
+        const struct model *m = engine_model(e, i);
+        e->stat_stage[i] = (int)e->nstats;
+        for (int k = 0; k < m->nstages; k++)
+            if (stat_name(e, m, "stage", m->stages[k].name))
+                return ERR_NOMEM;
+        e->stat_rule[i] = (int)e->nstats;
+        for (int k = 0; k < m->nrules; k++)
+            if (stat_name(e, m, "rule", m->rules[k].name))
+                return ERR_NOMEM;
+        e->stat_trigger[i] = (int)e->nstats;
+        for (int k = 0; k < m->ntriggers; k++)
+            if (stat_name(e, m, "trigger", m->triggers[k].name))
+                return ERR_NOMEM;
+    }
+    return 0;
+}
+
+struct engine *engine_new(const struct engine_config *config, const struct ports *ports, struct counters *counters)
+{
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->config = *config;
+    e->ports = *ports;
+    e->counters = counters;
+    e->batch = config->batch_events;
+    e->parser = event_parser_new();
+    size_t largest = 0;
+    for (int i = 0; i < config->program->nmodels; i++)
+        if (customer_bytes(config->program->models[i]) > largest)
+            largest = customer_bytes(config->program->models[i]);
+    e->spare = malloc(largest);
+    if (!e->parser || !e->spare || topics_init(e) || stats_init(e))
+        return engine_free(e);
+    return e;
+}
+
+struct engine *engine_free(struct engine *e)
+{
+    if (!e)
+        return NULL;
+    while (e->nparts > 0)
+        part_free(e, e->parts[--e->nparts]);
+    free(e->parts);
+    event_parser_free(e->parser);
+    effects_clear(&e->effects);
+    struct buffer *buffers[] = {&e->id, &e->body, &e->scratch, &e->states};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        buffer_clear(buffers[i]);
+    free(e->deferred);
+    free(e->loads);
+    free(e->items);
+    free(e->spare);
+    free(e->arena);
+    for (size_t i = 0; i < e->nstats; i++)
+        free(e->stat_names[i]);
+    free(e->stat_names);
+    for (int i = 0; i < e->ntopics; i++)
+        free(e->topics[i]);
+    free(e);
+    return NULL;
+}
+
+// ---- a round
+
+static struct part *part_of(const struct engine *e, const struct record *r, struct part *last)
+{
+    if (last && last->key.partition == r->partition)
+        return last;
+    for (size_t i = 0; i < e->nparts; i++)
+        if (e->parts[i]->key.partition == r->partition)
+            return e->parts[i];
+    return NULL;
+}
+
+// Publishes everything and flushes this partition, so that it can go on with room for more customers.
+static int part_make_room(struct engine *e, struct part *p)
+{
+    publish_commit(e, false);
+    return part_running(p) && (p->cache.ndirty > 0 || p->nexact > 0) ? part_flush(e, p) : 0;
+}
+
+static int step_records(struct engine *e, const struct record *records, size_t n)
+{
+    struct part *p = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct part *next = part_of(e, &records[i], p);
+        if (p && next != p && part_running(p)) {
+            int r = part_deferred(e, p);
+            if (r < 0)
+                return r;
+        }
+        p = next;
+        if (!p || !part_running(p) || records[i].offset < p->position)
+            continue; // dropped in this round, or stepped before
+        int r = 0;
+        if (p->cache.ndirty + e->ndeferred >= e->config.flush_customers) {
+            r = part_deferred(e, p);
+            if (r == 0 && part_running(p))
+                r = part_make_room(e, p);
+        }
+        if (r == 0 && part_running(p))
+            r = part_event(e, p, &records[i]);
+        if (r < 0)
+            return r;
+    }
+    return p && part_running(p) ? part_deferred(e, p) : 0;
+}
+
+static int sweep_parts(struct engine *e, bool backlog)
+{
+    for (size_t i = 0; i < e->nparts; i++) {
+        struct part *p = e->parts[i];
+        bool more = true;
+        while (part_running(p) && more) {
+            int r = part_sweep(e, p, backlog, &more);
+            if (r < 0)
+                return r;
+            if (more && part_running(p) && (r = part_make_room(e, p)) < 0)
+                return r;
+        }
+        if (part_running(p) && p->state == PART_LIVE && e->config.program->wall && !backlog) {
+            int r = part_wall(e, p);
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+static int flush_parts(struct engine *e, bool all)
+{
+    for (size_t i = 0; i < e->nparts; i++) {
+        struct part *p = e->parts[i];
+        if (part_running(p) && p->cache.ndirty == 0 && p->position > p->cursor.offset && !all)
+            p->dirty_since = p->dirty_since ? p->dirty_since : e->mono; // the cursor alone moves now and then
+        int64_t reached = part_running(p) ? e->ports.log->reached(e->ports.log_ctx, &p->key) : -1;
+        if (reached > p->position)
+            p->position = reached; // only transaction markers lie between
+        bool old = p->dirty_since && e->mono - p->dirty_since >= e->config.flush_every_ms;
+        bool any = p->cache.ndirty > 0 || p->position != p->cursor.offset || p->clock != p->cursor.clock;
+        if (part_running(p) && any && (all || old || p->cache.ndirty >= e->config.flush_customers)) {
+            int r = part_flush(e, p);
+            if (r < 0)
+                return r;
+        }
+        if (part_running(p))
+            cache_evict(&p->cache, (const struct model *const *)e->config.program->models,
+                        e->config.cache_bytes / e->nparts);
+    }
+    return 0;
+}
+
+static void take_parts(struct engine *e)
+{
+    for (size_t i = 0; i < e->nparts; i++)
+        if (e->parts[i]->state == PART_TAKING && e->mono >= e->parts[i]->retry_at)
+            part_take(e, e->parts[i]);
+}
+
+static void round_begin(struct engine *e)
+{
+    e->wall = e->ports.world->wall_ms(e->ports.world_ctx);
+    e->mono = mono(e);
+}
+
+int engine_run(struct engine *e, int wait_ms)
+{
+    const struct record *records;
+    size_t n = 0;
+    struct why why = {0};
+    round_begin(e);
+    take_parts(e);
+    for (size_t i = 0; i < e->nparts; i++)
+        if (e->parts[i]->dirty_since && wait_ms > e->config.flush_every_ms)
+            wait_ms = (int)e->config.flush_every_ms;
+    int r = e->ports.log->poll(e->ports.log_ctx, wait_ms, e->batch, &records, &n, &why);
+    if (r < 0)
+        return r;
+    if (r != PORT_OK)
+        note(e, NOTE_WARNING, NULL, "reading the log: %s", why.text);
+    round_begin(e);
+    bool backlog = n >= e->batch / 2 && n > 1;
+    if ((r = step_records(e, records, n)) < 0 || (r = sweep_parts(e, backlog)) < 0)
+        return r;
+    publish_commit(e, e->mono - e->offsets_at >= OFFSETS_EVERY_MS);
+    for (size_t i = 0; i < e->nparts; i++)
+        if (e->parts[i]->state == PART_REPLAYING && (r = part_replay_end(e, e->parts[i])) < 0)
+            return r;
+    return flush_parts(e, false);
+}
+
+int engine_stop(struct engine *e)
+{
+    round_begin(e);
+    publish_commit(e, true);
+    return flush_parts(e, true);
+}
+
+// ---- what others may see
+
+const char *engine_stat_name(const struct engine *e, size_t i)
+{
+    return i < e->nstats ? e->stat_names[i] : NULL;
+}
+
+size_t engine_parts(const struct engine *e, struct engine_part *ret, size_t max)
+{
+    for (size_t i = 0; i < e->nparts && i < max; i++) {
+        const struct part *p = e->parts[i];
+        ret[i] = (struct engine_part){.partition = p->key.partition, .state = p->state, .position = p->position,
+                                      .cursor = p->cursor.offset, .clock = p->clock, .n = p->cursor.n,
+                                      .reached = e->ports.log->reached(e->ports.log_ctx, &p->key),
+                                      .reason = p->reason, .stats = p->stats};
+        memcpy(ret[i].owner, p->owner.text, sizeof ret[i].owner);
+        memcpy(ret[i].customers, p->customers, sizeof ret[i].customers);
+    }
+    return e->nparts;
+}

@@ -1,0 +1,134 @@
+// What the rooms of the engine share. engine.c: rounds and assignments; engine_take.c: taking a partition, the end of
+// a replay; engine_step.c: events and deadlines; engine_publish.c: outputs, transactions, decisions; engine_flush.c:
+// the atomic write. Their functions return 0, or negative (fatal). A port that fails leaves its partition in doubt: it
+// is dropped on the spot by part_doubt (or part_halt), so after each call part_running tells whether to go on.
+#pragma once
+#include "cache.h"
+#include "engine.h"
+#include "published.h"
+
+enum {
+    BUCKET_CUSTOMERS = 48,     // on average; listpack hashes stay small and quick below some hundred entries
+    BUCKETS_MIN = 16,
+    FORMAT = 1,                // of the layout in the store
+    SWEEP_BUCKETS = 64,        // loaded at a time
+    BACKOFF_MS_MIN = 100,
+    BACKOFF_MS_MAX = 10000,
+    OFFSETS_EVERY_MS = 10000,  // offsets-only transactions, for lag monitors
+    HANGING_MS = 40000,        // transaction.timeout.ms + 30 s: an open transaction that long hangs
+    WALL_CHECK_MS = 50,        // between two looks whether wall time fires something
+    SWEEP_BACKLOG_MS = 500,    // between two sweeps of stored buckets while there is more to read
+};
+
+struct part {
+    char *topic; // owned
+    struct part_key key;
+    enum part_state state;
+    bool fenced;            // the last doubt was another owner: prove membership before claiming
+    bool seen_cursor;       // this worker has seen a cursor of it: an empty store is a lost one
+    struct owner owner;
+    struct cursor cursor;   // as stored; tails by engine topic
+    int64_t tails[TOPICS_MAX]; // by engine topic: accounted for by what is published; -1: never used
+    int64_t position;       // next offset to step
+    int64_t clock;          // ms UTC; INT64_MIN: no event yet
+    int64_t committed;      // the group's offset: what is sent is never below; -1: none
+    int64_t committed_clock;
+    int64_t sent;           // offset last sent in a transaction
+    int64_t decided;        // events before this offset were decided before: journal, not wall clock
+    struct cache cache;
+    struct published published;
+    uint64_t buckets[MODELS_MAX], customers[MODELS_MAX]; // with what is unflushed
+    int64_t *bound[MODELS_MAX];    // by bucket: no score in the store is above it; NEVER: unknown
+    size_t nbound[MODELS_MAX];
+    size_t unknown;         // entries of the cache that are not loaded yet
+    struct flush_due exact[SWEEP_BUCKETS]; // scores of swept buckets, for the next flush
+    size_t nexact;
+    bool advancing;         // wall time moved the clock, and nothing has fired yet: it may not have happened
+    int64_t clock_before;   // valid if advancing
+    int64_t stored_next;    // ms UTC: lower bound of the deadlines of customers that are not in the cache
+    int64_t *stats, *stats_stored;
+    size_t outputs;         // in the open transaction
+    int64_t dirty_since;    // mono ms of the first unflushed change; valid if anything is unflushed
+    int64_t swept_at, wall_checked_at; // mono ms
+    int64_t retry_at, backoff_ms, taking_since; // mono ms
+    char reason[256];
+};
+
+struct deferred { // an event whose customer must be loaded first
+    struct span customer;   // spans in the engine's arena
+    struct event_source source;
+    int64_t t, value_milli; // own time; value_milli valid if has_value
+    bool has_value;
+    uint64_t signals, hash;
+    int64_t clock_before, clock; // of the partition, before and after the event
+    int model;
+};
+
+struct engine {
+    struct engine_config config;
+    struct ports ports;
+    struct counters *counters;
+    struct part **parts;
+    size_t nparts;
+    char *topics[TOPICS_MAX]; // owned: outputs, dead letters, journal, each once
+    int ntopics;
+    struct event_parser *parser;
+    struct effects effects;
+    struct buffer id, body, scratch, states;
+    struct deferred *deferred;
+    size_t ndeferred, deferred_cap;
+    struct part *deferred_part;
+    struct entry **loads;   // those that the deferred events wait for
+    size_t nloads, loads_cap;
+    struct load_item *items;
+    size_t items_cap;
+    struct customer *spare; // room for one customer of any model
+    char *arena;            // texts of deferred events; a batch's worth
+    size_t arena_n, arena_cap;
+    char **stat_names;
+    size_t nstats;
+    int stat_stage[MODELS_MAX], stat_rule[MODELS_MAX], stat_trigger[MODELS_MAX]; // first index of each
+    bool in_transaction;
+    int64_t transaction_since; // mono ms
+    size_t batch;           // events a round: halved after an abort, doubled after a success
+    int64_t wall, mono;     // ms, at the start of the round
+    int64_t offsets_at;     // mono ms of the last transaction
+};
+
+// engine.c
+void note(const struct engine *e, enum note_level level, const struct part *p, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void part_doubt(struct engine *e, struct part *p, int result, const char *what, const char *why);
+void part_halt(struct engine *e, struct part *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int engine_topic(struct engine *e, const char *name); // its index, added when new; -1: too many, or no memory
+const struct model *engine_model(const struct engine *e, int model);
+static inline bool part_running(const struct part *p)
+{
+    return p->state == PART_LIVE || p->state == PART_REPLAYING;
+}
+
+// engine_take.c
+void part_take(struct engine *e, struct part *p);
+int part_replay_end(struct engine *e, struct part *p); // goes live if the replay is over
+
+// engine_step.c
+int part_event(struct engine *e, struct part *p, const struct record *r);
+int part_deferred(struct engine *e, struct part *p);   // loads and steps what part_event put off
+int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more);
+int part_wall(struct engine *e, struct part *p);
+void part_advance(struct part *p, int64_t offset);     // applies decisions made before the event at offset
+bool part_complete(const struct engine *e, const struct part *p); // every customer is in the cache
+uint64_t bucket_of(uint64_t hash, uint64_t buckets);
+
+// engine_publish.c
+int publish_effects(struct engine *e, struct part *p, const struct entry *entry, const struct event_source *source,
+                    int64_t next, int64_t clock);
+int publish_dead_letter(struct engine *e, struct part *p, const struct record *r, enum bad_reason reason,
+                        const char *detail);
+int publish_decision(struct engine *e, struct part *p, const char *kind, int64_t offset, int64_t clock);
+int publish_start(struct engine *e, struct part *p);
+void publish_commit(struct engine *e, bool offsets_only); // doubts the partitions that it failed for
+void publish_abort(struct engine *e, const char *why);
+
+// engine_flush.c
+int part_flush(struct engine *e, struct part *p);

@@ -1,0 +1,448 @@
+// Events and deadlines of one partition, as they reach customers. An event whose customer is in memory is stepped at
+// once; others wait until the batch's missing states are loaded in one round trip. That order does not matter:
+// customers are independent, and each event remembers the partition clock before it.
+#include "engine_private.h"
+#include <assert.h>
+#include <inttypes.h>
+
+uint64_t bucket_of(uint64_t hash, uint64_t buckets) // linear hashing
+{
+    uint64_t size = UINT64_C(1) << (63 - __builtin_clzll(buckets)), b = hash & (2 * size - 1);
+    return b < buckets ? b : hash & (size - 1);
+}
+
+bool part_complete(const struct engine *e, const struct part *p)
+{
+    uint64_t customers = 0;
+    for (int m = 0; m < e->config.program->nmodels; m++)
+        customers += p->customers[m];
+    return p->cache.n - p->unknown == customers;
+}
+
+// ---- stepping one customer
+
+static void dirtied(struct engine *e, struct part *p)
+{
+    if (!p->dirty_since)
+        p->dirty_since = e->mono;
+}
+
+static int customer_time(struct engine *e, struct part *p, struct entry *entry, int64_t before, int64_t next,
+                         int64_t clock)
+{
+    if (entry->c->due >= before)
+        return 0;
+    if (p->advancing) { // now it fires something: it has happened
+        p->advancing = false;
+        int r = publish_decision(e, p, "wall", p->position, p->clock);
+        if (r || !part_running(p))
+            return r;
+    }
+    e->effects.n = 0;
+    int r = step_time(engine_model(e, entry->model), entry->c, before, &e->effects);
+    if (r || (r = cache_touch(&p->cache, entry)))
+        return r;
+    dirtied(e, p);
+    return publish_effects(e, p, entry, NULL, next, clock);
+}
+
+static int customer_event(struct engine *e, struct part *p, struct entry *entry, int64_t t, const int64_t *value_milli,
+                          uint64_t signals, const struct event_source *source, int64_t clock_before, int64_t clock)
+{
+    bool created = entry->state == ENTRY_ABSENT, late;
+    int64_t next = source->offset + 1;
+    int r = created ? 0 : customer_time(e, p, entry, step_before(entry->c, t, clock_before), next, clock);
+    if (r || !part_running(p))
+        return r;
+    e->effects.n = 0;
+    if ((r = step_event(engine_model(e, entry->model), entry->c, created, t, value_milli, signals, &e->effects,
+                        &late)))
+        return r;
+    if (created) {
+        entry->state = ENTRY_KNOWN;
+        p->unknown--;
+        p->customers[entry->model]++;
+        p->stats[e->stat_stage[entry->model]]++;
+        count_add(&e->counters->customers_created, 1);
+    }
+    count_add(&e->counters->events_late, late);
+    if ((r = cache_touch(&p->cache, entry)))
+        return r;
+    dirtied(e, p);
+    return e->effects.n ? publish_effects(e, p, entry, source, next, clock) : 0;
+}
+
+// ---- events that wait for a load
+
+static void keep(struct engine *e, struct span *s)
+{
+    if (!s->p || s->n == 0)
+        return;
+    char *to = e->arena + e->arena_n;
+    memcpy(to, s->p, s->n);
+    e->arena_n += s->n;
+    s->p = to;
+}
+
+static int arena_room(struct engine *e, size_t bytes)
+{
+    if (e->arena_cap - e->arena_n >= bytes)
+        return 0;
+    size_t cap = (e->arena_cap + bytes) * 2;
+    char *to = malloc(cap); // a new one: spans into the old one must follow
+    if (!to)
+        return ERR_NOMEM;
+    if (e->arena_n)
+        memcpy(to, e->arena, e->arena_n);
+    for (size_t i = 0; i < e->ndeferred; i++) {
+        struct span *spans[] = {&e->deferred[i].customer, &e->deferred[i].source.type, &e->deferred[i].source.id};
+        for (size_t k = 0; k < 3; k++)
+            if (spans[k]->p)
+                spans[k]->p = to + (spans[k]->p - e->arena);
+    }
+    free(e->arena);
+    e->arena = to;
+    e->arena_cap = cap;
+    return 0;
+}
+
+static int grow(void **v, size_t *cap, size_t n, size_t size)
+{
+    if (n < *cap)
+        return 0;
+    size_t to = *cap ? *cap * 2 : 256;
+    void *p = realloc(*v, to * size);
+    if (!p)
+        return ERR_NOMEM;
+    *v = p;
+    *cap = to;
+    return 0;
+}
+
+static int defer(struct engine *e, struct part *p, struct entry *entry, int model, uint64_t hash,
+                 const struct event *ev, uint64_t signals, const struct event_source *source, int64_t clock_before)
+{
+    if (grow((void **)&e->deferred, &e->deferred_cap, e->ndeferred, sizeof *e->deferred) ||
+        grow((void **)&e->loads, &e->loads_cap, e->nloads, sizeof *e->loads) ||
+        arena_room(e, ev->customer.n + source->type.n + source->id.n))
+        return ERR_NOMEM;
+    if (!entry) {
+        if (!(entry = cache_add(&p->cache, engine_model(e, model), hash, model, ev->customer)))
+            return ERR_NOMEM;
+        p->unknown++;
+        e->loads[e->nloads++] = entry;
+    }
+    struct deferred *d = &e->deferred[e->ndeferred];
+    *d = (struct deferred){.customer = ev->customer, .source = *source, .t = ev->time, .value_milli = ev->value_milli,
+                           .has_value = ev->has_value, .signals = signals, .hash = hash,
+                           .clock_before = clock_before, .clock = p->clock, .model = model};
+    keep(e, &d->customer);
+    keep(e, &d->source.type);
+    keep(e, &d->source.id);
+    e->ndeferred++;
+    e->deferred_part = p;
+    return 0;
+}
+
+static void unreadable(struct engine *e, struct part *p, int model, struct span id, struct span state)
+{
+    uint32_t version = 0;
+    const struct model *m = engine_model(e, model);
+    if (customer_version((const uint8_t *)state.p, state.n, &version))
+        part_halt(e, p, "the state of customer %.*s in model %s is damaged (%zu bytes): restore Redis from a backup, "
+                  "or run engagectl rebuild", (int)(id.n < 64 ? id.n : 64), id.p, m->name, state.n);
+    else
+        part_halt(e, p, "the state of customer %.*s in model %s was written by version %" PRIu32 ", this is version %"
+                  PRIu32 " with other facts: run the version that wrote it", (int)(id.n < 64 ? id.n : 64), id.p,
+                  m->name, version, m->version);
+}
+
+static int entry_fill(struct engine *e, struct part *p, struct entry *entry, struct span state)
+{
+    if (!state.p) {
+        entry->state = ENTRY_ABSENT;
+        return 0;
+    }
+    const struct model *m = engine_model(e, entry->model);
+    if (customer_decode(m, (const uint8_t *)state.p, state.n, entry->c)) {
+        unreadable(e, p, entry->model, (struct span){entry->id, entry->id_bytes}, state);
+        return 0;
+    }
+    step_due(m, entry->c);
+    entry->state = ENTRY_KNOWN;
+    entry->stored = true;
+    p->unknown--;
+    count_add(&e->counters->states_loaded, 1);
+    return cache_arm(&p->cache, entry);
+}
+
+static int by_bucket(const void *a, const void *b)
+{
+    const struct load_item *x = a, *y = b;
+    return x->model != y->model ? x->model - y->model : (x->bucket > y->bucket) - (x->bucket < y->bucket);
+}
+
+static int load_pending(struct engine *e, struct part *p)
+{
+    while (e->items_cap < e->nloads)
+        if (grow((void **)&e->items, &e->items_cap, e->items_cap, sizeof *e->items))
+            return ERR_NOMEM;
+    for (size_t i = 0; i < e->nloads; i++) {
+        struct entry *x = e->loads[i];
+        e->items[i] = (struct load_item){.model = x->model, .bucket = bucket_of(x->hash, p->buckets[x->model]),
+                                         .customer = {x->id, x->id_bytes}};
+    }
+    size_t n = e->nloads;
+    qsort(e->items, n, sizeof *e->items, by_bucket);
+    struct why why = {0};
+    int64_t since = e->ports.world->mono_ms(e->ports.world_ctx);
+    int r = e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, e->items, n, &why);
+    if (r < 0)
+        return r;
+    histogram_add(&e->counters->load_seconds, (e->ports.world->mono_ms(e->ports.world_ctx) - since) * 1000);
+    if (r != PORT_OK) {
+        part_doubt(e, p, r, "loading states", why.text);
+        return 0;
+    }
+    for (size_t i = 0; i < n && part_running(p); i++) {
+        struct load_item *x = &e->items[i];
+        uint64_t hash = cache_hash(x->model, x->customer);
+        if ((r = entry_fill(e, p, cache_find(&p->cache, hash, x->model, x->customer), x->state)) < 0)
+            return r;
+    }
+    return 0;
+}
+
+int part_deferred(struct engine *e, struct part *p)
+{
+    if (e->ndeferred == 0)
+        return 0;
+    assert(e->deferred_part == p);
+    int r = e->nloads ? load_pending(e, p) : 0;
+    for (size_t i = 0; r == 0 && i < e->ndeferred && part_running(p); i++) {
+        struct deferred *d = &e->deferred[i];
+        struct entry *entry = cache_find(&p->cache, d->hash, d->model, d->customer);
+        r = customer_event(e, p, entry, d->t, d->has_value ? &d->value_milli : NULL, d->signals, &d->source, d->clock_before, d->clock);
+    }
+    e->ndeferred = e->nloads = e->arena_n = 0;
+    return r;
+}
+
+// ---- one record
+
+void part_advance(struct part *p, int64_t offset)
+{
+    struct published *s = &p->published;
+    for (; s->next_advance < s->nadvances && s->advances[s->next_advance].offset <= offset; s->next_advance++)
+        if (s->advances[s->next_advance].clock > p->clock)
+            p->clock = s->advances[s->next_advance].clock;
+}
+
+static bool too_far_ahead(const struct engine *e, const struct part *p, int64_t offset, int64_t t)
+{
+    if (offset < p->decided)
+        return published_rejects(&p->published, offset);
+    return t > e->wall + e->config.program->max_future_ms;
+}
+
+static int bad_event(struct engine *e, struct part *p, const struct record *r, enum bad_reason reason,
+                     const char *detail)
+{
+    count_add(&e->counters->events_bad, 1);
+    int result = 0;
+    if (reason == BAD_FUTURE && r->offset >= p->decided)
+        result = publish_decision(e, p, "reject", r->offset + 1, p->clock);
+    if (result == 0 && part_running(p))
+        result = publish_dead_letter(e, p, r, reason, detail);
+    if (result == 0 && part_running(p))
+        p->position = r->offset + 1;
+    return result;
+}
+
+static int model_event(struct engine *e, struct part *p, int model, const struct event *ev, uint64_t signals,
+                       const struct event_source *source, int64_t clock_before)
+{
+    uint64_t hash = cache_hash(model, ev->customer);
+    struct entry *entry = cache_find(&p->cache, hash, model, ev->customer);
+    if (!entry && part_complete(e, p)) {
+        if (!(entry = cache_add(&p->cache, engine_model(e, model), hash, model, ev->customer)))
+            return ERR_NOMEM;
+        entry->state = ENTRY_ABSENT;
+        p->unknown++;
+    }
+    if (!entry || entry->state == ENTRY_PENDING)
+        return defer(e, p, entry, model, hash, ev, signals, source, clock_before);
+    return customer_event(e, p, entry, ev->time, ev->has_value ? &ev->value_milli : NULL, signals, source, clock_before,
+                          p->clock);
+}
+
+int part_event(struct engine *e, struct part *p, const struct record *r)
+{
+    const struct program *program = e->config.program;
+    struct event ev;
+    enum bad_reason reason = BAD_NONE;
+    const char *detail = NULL;
+    part_advance(p, r->offset);
+    count_add(&e->counters->events, 1);
+    int result = event_parse(e->parser, &program->map, r, &ev, &reason, &detail);
+    if (result < 0)
+        return result;
+    if (result == 0 && too_far_ahead(e, p, r->offset, ev.time)) {
+        reason = BAD_FUTURE;
+        detail = "the time is later than the wall clock plus time.max_future";
+    }
+    if (reason != BAD_NONE)
+        return bad_event(e, p, r, reason, detail);
+    int64_t before = p->clock;
+    if (ev.time - program->grace_ms > p->clock)
+        p->clock = ev.time - program->grace_ms;
+    count_add(&e->counters->values_bad, ev.bad_value);
+    struct event_source source = {.topic = r->topic, .partition = r->partition, .offset = r->offset, .type = ev.type,
+                            .id = ev.id};
+    bool matched = false;
+    for (int m = 0; m < program->nmodels && part_running(p); m++) {
+        uint64_t signals = model_match(program->models[m], &ev);
+        if (!signals)
+            continue;
+        matched = true;
+        if ((result = model_event(e, p, m, &ev, signals, &source, before)) < 0)
+            return result;
+    }
+    count_add(&e->counters->events_matched, matched);
+    if (part_running(p))
+        p->position = r->offset + 1;
+    return 0;
+}
+
+// ---- deadlines
+
+static int sweep_field(struct engine *e, struct part *p, int model, const struct load_field *f, int64_t before,
+                       int64_t *min)
+{
+    const struct model *m = engine_model(e, model);
+    uint64_t hash = cache_hash(model, f->customer);
+    struct entry *entry = cache_find(&p->cache, hash, model, f->customer);
+    struct customer *c = entry ? entry->c : e->spare;
+    if (!entry) {
+        if (customer_decode(m, (const uint8_t *)f->state.p, f->state.n, c)) {
+            unreadable(e, p, model, f->customer, f->state);
+            return 0;
+        }
+        step_due(m, c);
+        if (c->due < before) {
+            if (!(entry = cache_add(&p->cache, m, hash, model, f->customer)))
+                return ERR_NOMEM;
+            memcpy(entry->c, c, customer_bytes(m));
+            entry->state = ENTRY_KNOWN;
+            entry->stored = true;
+            int r = customer_time(e, p, entry, before, p->position, p->clock);
+            if (r || !part_running(p))
+                return r;
+            c = entry->c;
+        }
+    }
+    *min = c->due < *min ? c->due : *min;
+    return 0;
+}
+
+static int sweep_stored(struct engine *e, struct part *p, bool *ret_more)
+{
+    struct due_bucket due[SWEEP_BUCKETS];
+    struct load_item items[SWEEP_BUCKETS];
+    size_t n = 0;
+    int64_t next = NEVER;
+    struct why why = {0};
+    int r = e->ports.store->due(e->ports.store_ctx, &p->key, p->clock, SWEEP_BUCKETS, due, &n, &next, &why);
+    if (r == PORT_OK && n == 0) {
+        p->stored_next = next;
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++)
+        items[i] = (struct load_item){.model = due[i].model, .bucket = due[i].bucket};
+    if (r == PORT_OK)
+        r = e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, items, n, &why);
+    if (r < 0)
+        return r;
+    if (r != PORT_OK) {
+        part_doubt(e, p, r, "looking for deadlines", why.text);
+        return 0;
+    }
+    for (size_t i = 0; i < n && part_running(p); i++) {
+        int64_t min = NEVER;
+        for (size_t k = 0; k < items[i].nfields && part_running(p); k++)
+            if ((r = sweep_field(e, p, items[i].model, &items[i].fields[k], p->clock, &min)) < 0)
+                return r;
+        if (part_running(p))
+            p->exact[p->nexact++] = (struct flush_due){.model = items[i].model, .bucket = items[i].bucket, .at = min,
+                                                       .exact = true};
+    }
+    *ret_more = true; // these buckets' new scores must be stored before the next ones are asked for
+    return 0;
+}
+
+int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more)
+{
+    *ret_more = false;
+    struct entry *entry;
+    while ((entry = cache_due(&p->cache, p->clock))) {
+        if (p->cache.ndirty >= e->config.flush_customers) {
+            *ret_more = true;
+            return 0;
+        }
+        int r = customer_time(e, p, entry, p->clock, p->position, p->clock);
+        if (r || !part_running(p))
+            return r;
+    }
+    if (p->stored_next >= p->clock || part_complete(e, p) || (backlog && e->mono - p->swept_at < SWEEP_BACKLOG_MS))
+        return 0;
+    int r = sweep_stored(e, p, ret_more);
+    if (!*ret_more)
+        p->swept_at = e->mono;
+    return r;
+}
+
+// Wall time counts only when the reader has everything that was there at that time: silence on the wire proves nothing.
+static bool caught_up(struct engine *e, struct part *p)
+{
+    int64_t start, high, stable;
+    struct why why = {0};
+    int r = e->ports.log->ends(e->ports.log_ctx, &p->key, &start, &high, &stable, &why);
+    if (r != PORT_OK)
+        return false; // unreachable brokers: the clock waits
+    int64_t reached = e->ports.log->reached(e->ports.log_ctx, &p->key);
+    if (reached > p->position)
+        p->position = reached;
+    return p->position >= stable;
+}
+
+int part_wall(struct engine *e, struct part *p)
+{
+    int64_t target = e->ports.world->wall_ms(e->ports.world_ctx) - e->config.program->grace_ms;
+    int64_t next = cache_next(&p->cache);
+    if (!part_complete(e, p) && p->stored_next < next)
+        next = p->stored_next;
+    if (p->clock == INT64_MIN || target <= p->clock || next >= target || e->mono - p->wall_checked_at < WALL_CHECK_MS)
+        return 0;
+    p->wall_checked_at = e->mono;
+    if (!caught_up(e, p))
+        return 0;
+    p->clock_before = p->clock;
+    p->clock = target;
+    p->advancing = true;
+    bool more = true;
+    while (part_running(p) && more) {
+        int r = part_sweep(e, p, false, &more);
+        if (r < 0)
+            return r;
+        if (more && part_running(p)) {
+            publish_commit(e, false);
+            if (part_running(p) && (r = part_flush(e, p)) < 0)
+                return r;
+        }
+    }
+    if (part_running(p) && p->advancing) { // nothing fired: an advance that nobody saw never happened
+        p->clock = p->clock_before;
+        p->advancing = false;
+    }
+    return 0;
+}

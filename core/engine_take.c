@@ -1,0 +1,367 @@
+// Taking a partition: claim it, find out what its former owner said in public, and step from the cursor with that as a
+// filter. The same at every start, after every doubt; there is no other recovery.
+#include "engine_private.h"
+#include <inttypes.h>
+
+static void owner_new(const struct engine *e, struct owner *o)
+{
+    uint64_t a = e->ports.world->random(e->ports.world_ctx), b = e->ports.world->random(e->ports.world_ctx);
+    snprintf(o->text, sizeof o->text, "%016" PRIx64 "%08" PRIx64, a, b & UINT32_MAX);
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+// A worker that was fenced proves to the group that it is still a member before it claims again.
+static int prove_membership(struct engine *e, struct part *p, struct why *why)
+{
+    if (!p->fenced || p->committed < 0 || e->in_transaction)
+        return PORT_OK;
+    struct commit_offset offset = {.source = p->key, .offset = p->committed, .clock = p->committed_clock};
+    const struct produced *produced;
+    size_t n;
+    int r = e->ports.sink->begin(e->ports.sink_ctx, why);
+    if (r == PORT_OK)
+        r = e->ports.sink->commit(e->ports.sink_ctx, &offset, 1, &produced, &n, why);
+    if (r == PORT_OK)
+        p->fenced = false;
+    return r;
+}
+
+// ---- a first start
+
+static int first_cursor(struct engine *e, struct part *p, struct cursor *c, struct why *why)
+{
+    int64_t start, high, stable;
+    int r = e->ports.log->ends(e->ports.log_ctx, &p->key, &start, &high, &stable, why);
+    if (r != PORT_OK)
+        return r;
+    *c = (struct cursor){.exists = true, .offset = e->config.reset_latest ? stable : start, .clock = INT64_MIN,
+                         .partitions = e->config.partitions, .format = FORMAT};
+    c->start = c->offset;
+    memcpy(c->program, e->config.program->digest, sizeof c->program);
+    for (int i = 0; i < e->ntopics; i++) {
+        struct part_key out = {.topic = e->topics[i], .partition = p->key.partition};
+        if ((r = e->ports.log->ends(e->ports.log_ctx, &out, &start, &high, &stable, why)) != PORT_OK)
+            return r;
+        c->tails[c->ntails++] = (struct tail){.topic = e->topics[i], .offset = high};
+    }
+    return e->ports.store->create(e->ports.store_ctx, &p->key, &p->owner, c, why);
+}
+
+static int journal_end(struct engine *e, struct part *p, int64_t *ret_high, struct why *why)
+{
+    struct part_key journal = {.topic = e->config.journal, .partition = p->key.partition};
+    int64_t start, stable;
+    return e->ports.log->ends(e->ports.log_ctx, &journal, &start, ret_high, &stable, why);
+}
+
+// No cursor: the very first start, or Redis has lost everything; the group and the journal tell which.
+static int without_cursor(struct engine *e, struct part *p, bool empty, int64_t journal_high, struct why *why)
+{
+    if (!empty || p->committed >= 0 || journal_high > 0 || p->seen_cursor) {
+        part_halt(e, p, "Redis has %s, but %s: its data is lost; restore it, or run engagectl rebuild to step the log "
+                  "again from the start", empty ? "nothing of this partition" : "states of this partition but no cursor",
+                  p->seen_cursor ? "had a cursor before" : journal_high > 0 ? "the journal has entries"
+                  : p->committed >= 0 ? "the consumer group has committed offsets" : "no cursor");
+        return PORT_OK;
+    }
+    return first_cursor(e, p, &p->cursor, why);
+}
+
+static int write_start(struct engine *e, struct part *p, struct why *why)
+{
+    const struct produced *produced;
+    size_t n;
+    if (e->in_transaction)
+        publish_commit(e, false);
+    int r = publish_start(e, p);
+    if (r || p->state != PART_TAKING || !e->in_transaction)
+        return r ? r : PORT_AWAY;
+    struct commit_offset offset = {.source = p->key, .offset = p->cursor.start, .clock = INT64_MIN};
+    r = e->ports.sink->commit(e->ports.sink_ctx, &offset, 1, &produced, &n, why);
+    e->in_transaction = false;
+    p->outputs = 0;
+    if (r == PORT_OK) {
+        count_add(&e->counters->commits, 1);
+        p->committed = later(p->committed, p->cursor.start);
+        note(e, NOTE_INFO, p, "first start, at offset %" PRId64, p->cursor.start);
+    }
+    return r;
+}
+
+// ---- what is published
+
+struct reading {
+    struct engine *e;
+    struct part *p;
+    bool journal;
+};
+
+static int read_one(void *arg, const struct record *r)
+{
+    struct reading *x = arg;
+    int result = published_add(&x->p->published, x->e->config.app, &x->p->key, x->journal, r);
+    if (result > 0) {
+        note(x->e, NOTE_WARNING, x->p, "%.*s/%d offset %" PRId64 ": a record of this app without its headers, ignored",
+             (int)r->topic.n, r->topic.p, r->partition, r->offset);
+        return 0;
+    }
+    return result;
+}
+
+static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail, struct why *why)
+{
+    struct part_key key = {.topic = e->topics[topic], .partition = p->key.partition};
+    int64_t start, high, stable;
+    int r = e->ports.log->ends(e->ports.log_ctx, &key, &start, &high, &stable, why);
+    if (r != PORT_OK)
+        return r;
+    if (tail >= 0 && (start > tail + 1 || tail > high + 1)) { // a transaction's marker may lie in between
+        part_halt(e, p, "%s/%d holds offsets %" PRId64 " to %" PRId64 ", but the states account for it up to %" PRId64
+                  ": published outputs are gone, so a replay could not tell what it said; engagectl rebuild starts over",
+                  key.topic, key.partition, start, high, tail);
+        return PORT_OK;
+    }
+    int64_t from = tail > start ? tail : start;
+    struct reading x = {.e = e, .p = p, .journal = !strcmp(key.topic, e->config.journal)};
+    if (from < high) {
+        r = e->ports.log->read(e->ports.log_ctx, &key, from, high, read_one, &x, why);
+        if (r == PORT_AWAY && e->ports.world->mono_ms(e->ports.world_ctx) - p->taking_since > HANGING_MS)
+            part_halt(e, p, "%s: a transaction in %s/%d stays open below offset %" PRId64 ": abort it with "
+                      "kafka-transactions.sh", why->text, key.topic, key.partition, high);
+    }
+    p->tails[topic] = high > from ? high : from;
+    return r;
+}
+
+static int read_published(struct engine *e, struct part *p, struct why *why)
+{
+    published_clear(&p->published);
+    for (int i = 0; i < TOPICS_MAX; i++)
+        p->tails[i] = -1;
+    for (int i = 0; i < p->cursor.ntails; i++) {
+        int topic = engine_topic(e, p->cursor.tails[i].topic);
+        if (topic < 0)
+            return ERR_NOMEM;
+        p->tails[topic] = p->cursor.tails[i].offset;
+        p->cursor.tails[i].topic = e->topics[topic];
+    }
+    for (int i = 0; i < e->ntopics; i++) {
+        int r = read_topic(e, p, i, p->tails[i], why);
+        if (r != PORT_OK || p->state == PART_HALTED)
+            return r;
+    }
+    published_sort(&p->published);
+    return PORT_OK;
+}
+
+// ---- checks
+
+static bool cursor_fits(struct engine *e, struct part *p)
+{
+    const struct cursor *c = &p->cursor;
+    if (c->format != FORMAT)
+        part_halt(e, p, "the states in Redis have format %" PRIu32 ", this engaged reads %d", c->format, FORMAT);
+    else if (c->partitions != e->config.partitions)
+        part_halt(e, p, "the topic had %" PRId32 " partitions when its states were begun and has %" PRId32 " now: "
+                  "customers would move between partitions; use a new topic and a new app, or run engagectl rebuild",
+                  c->partitions, e->config.partitions);
+    else if (strcmp(c->program, e->config.program->digest) != 0)
+        part_halt(e, p, "the states were written by program %s, this is %s (another model, field map, grace or time "
+                  "mode): run the former one, or a new app", c->program, e->config.program->digest);
+    return p->state != PART_HALTED;
+}
+
+static int log_reaches(struct engine *e, struct part *p, struct why *why)
+{
+    int64_t start, high, stable;
+    int r = e->ports.log->ends(e->ports.log_ctx, &p->key, &start, &high, &stable, why);
+    if (r == PORT_OK && (p->cursor.offset < start || p->cursor.offset > high))
+        part_halt(e, p, "the log holds offsets %" PRId64 " to %" PRId64 ", the cursor stands at %" PRId64
+                  ": the events in between are gone; restore them, or run engagectl rebuild", start, high,
+                  p->cursor.offset);
+    return r;
+}
+
+static void take_stat(void *arg, struct span field, int64_t value)
+{
+    struct reading *x = arg;
+    for (size_t i = 0; i < x->e->nstats; i++)
+        if (strlen(x->e->stat_names[i]) == field.n && !memcmp(x->e->stat_names[i], field.p, field.n))
+            x->p->stats[i] = x->p->stats_stored[i] = value;
+}
+
+// ---- the taking
+
+static int claim(struct engine *e, struct part *p, bool *ret_empty, struct why *why)
+{
+    int r = prove_membership(e, p, why);
+    if (r != PORT_OK)
+        return r;
+    owner_new(e, &p->owner);
+    if ((r = e->ports.store->claim(e->ports.store_ctx, &p->key, &p->owner, &p->cursor, ret_empty, why)) != PORT_OK)
+        return r;
+    for (int i = 0; i < p->cursor.ntails; i++) { // the store's text lives only until its next call
+        int topic = engine_topic(e, p->cursor.tails[i].topic);
+        if (topic < 0)
+            return ERR_NOMEM;
+        p->cursor.tails[i].topic = e->topics[topic];
+    }
+    p->seen_cursor |= p->cursor.exists;
+    return e->ports.log->committed(e->ports.log_ctx, &p->key, &p->committed, &p->committed_clock, why);
+}
+
+static int begin_stepping(struct engine *e, struct part *p, struct why *why)
+{
+    struct reading x = {.e = e, .p = p};
+    memset(p->stats, 0, 2 * e->nstats * sizeof *p->stats);
+    int r = e->ports.store->stats(e->ports.store_ctx, &p->key, take_stat, &x, why);
+    if (r != PORT_OK)
+        return r;
+    const struct cursor *c = &p->cursor;
+    memcpy(p->buckets, c->buckets, sizeof p->buckets);
+    memcpy(p->customers, c->customers, sizeof p->customers);
+    for (int m = 0; m < e->config.program->nmodels; m++)
+        if (p->buckets[m] > 0) {
+            p->nbound[m] = p->buckets[m] * 2;
+            if (!(p->bound[m] = malloc(p->nbound[m] * sizeof *p->bound[m])))
+                return ERR_NOMEM;
+            for (size_t i = 0; i < p->nbound[m]; i++)
+                p->bound[m][i] = NEVER;
+        }
+    p->position = c->offset;
+    p->clock = c->clock;
+    p->stored_next = INT64_MIN;
+    p->sent = p->committed;
+    p->swept_at = p->wall_checked_at = 0;
+    p->decided = p->committed;
+    if (p->published.any)
+        p->decided = later(p->decided, p->published.offset);
+    bool replay = p->published.n > 0 || p->position < p->decided || p->clock < p->committed_clock ||
+                  (p->published.any && p->clock < p->published.clock);
+    if ((r = e->ports.log->seek(e->ports.log_ctx, &p->key, p->position, why)) != PORT_OK)
+        return r;
+    p->state = replay ? PART_REPLAYING : PART_LIVE;
+    p->reason[0] = '\0';
+    note(e, NOTE_INFO, p, "taken at offset %" PRId64 " by owner %s, %s", p->position, p->owner.text,
+         replay ? "replaying" : "live");
+    if (replay)
+        note(e, NOTE_INFO, p, "replay: %zu outputs are published beyond the states, committed offset %" PRId64,
+             p->published.n, p->committed);
+    return PORT_OK;
+}
+
+void part_take(struct engine *e, struct part *p)
+{
+    struct why why = {0};
+    bool empty = false;
+    int64_t journal_high = 0;
+    count_add(&e->counters->takes, 1);
+    int r = claim(e, p, &empty, &why);
+    if (r == PORT_OK)
+        r = journal_end(e, p, &journal_high, &why);
+    if (r == PORT_OK && !p->cursor.exists)
+        r = without_cursor(e, p, empty, journal_high, &why);
+    if (r == PORT_OK && p->state == PART_TAKING && cursor_fits(e, p)) {
+        p->seen_cursor = true;
+        if (journal_high == 0)
+            r = write_start(e, p, &why);
+        if (r == PORT_OK && p->state == PART_TAKING)
+            r = log_reaches(e, p, &why);
+        if (r == PORT_OK && p->state == PART_TAKING)
+            r = read_published(e, p, &why);
+        if (r == PORT_OK && p->state == PART_TAKING)
+            r = begin_stepping(e, p, &why);
+    }
+    if (r != PORT_OK && p->state == PART_TAKING)
+        part_doubt(e, p, r, "taking the partition", why.text[0] ? why.text : "no memory");
+}
+
+// ---- the end of a replay
+
+// Published outputs that the replay has not met must lie before the cursor: their customers' states account for them.
+static int leftovers(struct engine *e, struct part *p, struct why *why)
+{
+    struct published *s = &p->published;
+    const struct program *program = e->config.program;
+    for (size_t i = 0; i < s->n && p->state == PART_REPLAYING && s->left > 0; i++) {
+        struct published_id *id = &s->v[i];
+        if (id->seen)
+            continue;
+        const char *text = s->texts + id->text;
+        int model = NONE;
+        struct span customer = {0};
+        for (int m = 0; m < program->nmodels && !id->dead_letter; m++) {
+            size_t n = strlen(program->models[m]->name);
+            if (id->stem_bytes > n && text[n] == ':' && !memcmp(text, program->models[m]->name, n)) {
+                model = m;
+                customer = (struct span){text + n + 1, id->stem_bytes - n - 1};
+            }
+        }
+        if (id->dead_letter) { // its event lies before the position, or the replay would not be over
+            id->seen = true;
+            s->left--;
+            continue;
+        }
+        uint32_t ordinal = 0;
+        if (model != NONE) {
+            uint64_t hash = cache_hash(model, customer);
+            const struct entry *entry = cache_find(&p->cache, hash, model, customer);
+            struct load_item item = {.model = (int16_t)model, .customer = customer,
+                                     .bucket = p->buckets[model] ? bucket_of(hash, p->buckets[model]) : 0};
+            int r = entry ? PORT_OK : e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, &item,
+                                                           1, why);
+            if (r != PORT_OK)
+                return r;
+            if (entry)
+                ordinal = entry->c->ordinal;
+            else if (item.state.p && !customer_decode(program->models[model], (const uint8_t *)item.state.p,
+                                                      item.state.n, e->spare))
+                ordinal = e->spare->ordinal;
+        }
+        if (ordinal < id->ordinal)
+            part_halt(e, p, "output %.*s is published, but neither the states nor the replay know of it: the program or "
+                      "the log differs from the one that published it", (int)id->text_bytes, text);
+        id->seen = true;
+        s->left--;
+    }
+    return PORT_OK;
+}
+
+int part_replay_end(struct engine *e, struct part *p)
+{
+    struct why why = {0};
+    if (p->position < p->decided)
+        return 0;
+    part_advance(p, p->position);
+    if (p->committed_clock > p->clock)
+        p->clock = p->committed_clock; // a torn transaction: the offset is there, the journal's entry is not
+    bool more = true;
+    while (more && p->state == PART_REPLAYING) { // nothing may be due below the clock
+        int r = part_sweep(e, p, false, &more);
+        if (r < 0)
+            return r;
+        publish_commit(e, false);
+        if (p->state == PART_REPLAYING && (r = part_flush(e, p)) < 0)
+            return r;
+    }
+    if (p->state != PART_REPLAYING)
+        return 0;
+    int r = leftovers(e, p, &why);
+    if (r < 0)
+        return r;
+    if (r != PORT_OK)
+        part_doubt(e, p, r, "ending a replay", why.text);
+    if (p->state != PART_REPLAYING)
+        return 0;
+    published_clear(&p->published);
+    p->decided = 0;
+    p->state = PART_LIVE;
+    int64_t took = e->ports.world->mono_ms(e->ports.world_ctx) - p->taking_since;
+    histogram_add(&e->counters->recovery_seconds, took * 1000);
+    note(e, NOTE_INFO, p, "replay over at offset %" PRId64 " after %" PRId64 " ms", p->position, took);
+    return part_flush(e, p); // with the tails, which a replay leaves alone
+}

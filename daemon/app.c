@@ -1,0 +1,243 @@
+// From a checked configuration to working threads and back. Topics are checked before any worker starts; Kafka or
+// Redis away is a reason to wait, never to end.
+#include "app.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "kafka_topics.h"
+#include "log.h"
+#include "notify.h"
+#include "version.h"
+#include "worker.h"
+
+enum { TICK_MS = 200, START_RETRY_MS = 1000, STALLED_MS = 60000 };
+
+struct app {
+    struct config *config;
+    int32_t partitions;
+    struct worker *workers;
+    int nworkers;
+    sigset_t signals;
+    bool ready;
+    uint64_t *rounds;        // of each worker, when it was last seen to move
+    int64_t *moved_ms;
+    int64_t watchdog_ms;     // monotonic: last told
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// The next signal, 0 after `ms` without one.
+static int next_signal(const struct app *a, int ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    int s = sigtimedwait(&a->signals, NULL, &t);
+    return s > 0 ? s : 0;
+}
+
+static bool is_end(int signal)
+{
+    return signal == SIGTERM || signal == SIGINT;
+}
+
+// ---- start
+
+static size_t output_topics(const struct config *c, const char *ret[TOPICS_MAX])
+{
+    size_t n = 0;
+    const char *fixed[] = {c->outputs.transitions, c->outputs.triggers, c->outputs.dead_letters};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (fixed[i])
+            ret[n++] = fixed[i];
+    for (size_t i = 0; i < c->outputs.ncampaigns && n < TOPICS_MAX; i++)
+        if (c->outputs.campaigns[i].topic)
+            ret[n++] = c->outputs.campaigns[i].topic;
+    return n;
+}
+
+static void topics_note(void *arg, enum note_level level, const char *text)
+{
+    (void)arg;
+    log_note(level, LOG_MESSAGE(text));
+}
+
+// 0, a status, or -1: asked to end.
+static int check_topics(struct app *a)
+{
+    const struct config *c = a->config;
+    const char *outputs[TOPICS_MAX];
+    size_t n = output_topics(c, outputs);
+    struct kafka_options kafka = {.brokers = c->kafka.brokers, .app = c->app, .instance = c->instance, .worker = -1,
+                                  .properties = c->kafka.properties, .nproperties = c->kafka.nproperties,
+                                  .source = c->source.topic, .journal = c->outputs.journal,
+                                  .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
+                                  .transaction_timeout_ms = KAFKA_TRANSACTION_TIMEOUT_MS, .note = topics_note};
+    for (;;) {
+        struct why why = {0};
+        int r = kafka_ensure_topics(&kafka, outputs, n, c->outputs.create, &a->partitions, &why);
+        if (r == PORT_OK)
+            return 0;
+        if (r < 0)
+            return EX_OSERR;
+        log_note(r == PORT_REFUSED ? NOTE_ERROR : NOTE_WARNING, LOG_MESSAGE(why.text));
+        if (r == PORT_REFUSED)
+            return EX_CONFIG;
+        notify_status("waiting for Kafka: %s", why.text);
+        notify_watchdog();
+        int s = next_signal(a, START_RETRY_MS);
+        if (is_end(s))
+            return -1;
+    }
+}
+
+static int start_workers(struct app *a)
+{
+    const struct config *c = a->config;
+    a->nworkers = c->workers < a->partitions ? (int)c->workers : (int)a->partitions;
+    size_t n = (size_t)a->nworkers;
+    a->workers = calloc(n, sizeof *a->workers);
+    a->rounds = calloc(n, sizeof *a->rounds);
+    a->moved_ms = calloc(n, sizeof *a->moved_ms);
+    if (!a->workers || !a->rounds || !a->moved_ms)
+        return EX_OSERR;
+    for (int i = 0; i < a->nworkers; i++) {
+        struct worker *w = &a->workers[i];
+        w->index = i;
+        w->config = c;
+        w->partitions = a->partitions;
+        w->nworkers = a->nworkers;
+        a->moved_ms[i] = now_ms();
+        if (worker_start(w))
+            return EX_OSERR;
+    }
+    log_note(NOTE_INFO, LOG_MESSAGE("started"), LOG_TEXT("version", ENGAGED_VERSION), LOG_TEXT("app", c->app),
+             LOG_TEXT("instance", c->instance), LOG_INT("workers", a->nworkers), LOG_INT("partitions", a->partitions),
+             LOG_TEXT("program", c->program.digest));
+    return 0;
+}
+
+// ---- running
+
+// A wrong file never takes a running daemon down: what is at work stays, and the log says why.
+static void reload(struct app *a)
+{
+    struct config *fresh = NULL;
+    struct diags d = {0};
+    notify_reloading();
+    int r = config_load(a->config->file, NULL, &fresh, &d);
+    diags_sort(&d);
+    _cleanup_free_ char *text = diags_format(&d);
+    diags_clear(&d);
+    if (r != 0) {
+        log_note(NOTE_ERROR, LOG_MESSAGE("not reloaded, the former configuration stays"), LOG_TEXT("mistakes", text));
+    } else {
+        log_level_set((enum note_level)fresh->log.level);
+        if (strcmp(fresh->program.digest, a->config->program.digest) != 0)
+            log_note(NOTE_WARNING, LOG_MESSAGE("the models, field map or time settings have changed: they are read at "
+                                               "a start only; the former ones stay"));
+        log_note(NOTE_INFO, LOG_MESSAGE("reloaded the log level"));
+    }
+    config_free(fresh);
+    notify_ready();
+}
+
+static void show_status(struct app *a)
+{
+    size_t live = 0, all = 0, halted = 0;
+    bool ready = true;
+    for (int i = 0; i < a->nworkers; i++) {
+        struct worker *w = &a->workers[i];
+        pthread_mutex_lock(&w->lock);
+        ready &= w->ready;
+        for (size_t k = 0; k < w->nparts; k++) {
+            live += w->parts[k].state == PART_LIVE;
+            halted += w->parts[k].state == PART_HALTED;
+        }
+        all += w->nparts;
+        pthread_mutex_unlock(&w->lock);
+    }
+    if (ready && all > 0 && !a->ready) {
+        a->ready = true;
+        notify_ready();
+    }
+    notify_status("%zu of %d partitions here, %zu live, %zu halted", all, a->partitions, live, halted);
+}
+
+// Every worker must move; then systemd's watchdog hears of it.
+static void watch(struct app *a)
+{
+    int64_t now = now_ms(), every = notify_watchdog_ms();
+    bool moving = true;
+    for (int i = 0; i < a->nworkers; i++) {
+        uint64_t rounds = atomic_load(&a->workers[i].rounds);
+        if (rounds != a->rounds[i]) {
+            a->rounds[i] = rounds;
+            a->moved_ms[i] = now;
+        }
+        moving &= now - a->moved_ms[i] < STALLED_MS;
+    }
+    if (moving && every > 0 && now - a->watchdog_ms >= every) {
+        notify_watchdog();
+        a->watchdog_ms = now;
+    }
+}
+
+static int run(struct app *a)
+{
+    int64_t shown = 0;
+    for (;;) {
+        int s = next_signal(a, TICK_MS);
+        if (is_end(s))
+            return 0;
+        if (s == SIGHUP)
+            reload(a);
+        for (int i = 0; i < a->nworkers; i++)
+            if (atomic_load(&a->workers[i].ended))
+                return atomic_load(&a->workers[i].status);
+        watch(a);
+        log_flush(false);
+        if (now_ms() - shown >= 1000) {
+            show_status(a);
+            shown = now_ms();
+        }
+    }
+}
+
+int app_run(struct config *config)
+{
+    struct app a = {.config = config};
+    sigemptyset(&a.signals);
+    sigaddset(&a.signals, SIGTERM);
+    sigaddset(&a.signals, SIGINT);
+    sigaddset(&a.signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &a.signals, NULL); // inherited by every thread: only this one hears them
+    signal(SIGPIPE, SIG_IGN);
+    int status = check_topics(&a);
+    if (status == 0)
+        status = start_workers(&a);
+    if (status == 0)
+        status = run(&a);
+    notify_stopping();
+    for (int i = 0; i < a.nworkers; i++)
+        atomic_store(&a.workers[i].stop, true);
+    for (int i = 0; i < a.nworkers; i++)
+        worker_join(&a.workers[i]);
+    log_note(NOTE_INFO, LOG_MESSAGE("ended"), LOG_INT("status", status > 0 ? status : 0));
+    log_flush(true);
+    free(a.workers);
+    free(a.rounds);
+    free(a.moved_ms);
+    config_free(config);
+    return status > 0 ? status : 0;
+}

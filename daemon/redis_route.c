@@ -1,0 +1,99 @@
+// Sentinels are asked one after the other, at each new connection and never in between: a master that has been
+// replaced ends its connections or refuses writes, both of which drop the connection and so lead here.
+#include "redis_route.h"
+
+#include <string.h>
+
+#include "error.h"
+
+struct redis_route {
+    const struct redis_options *o;
+    struct redis_conn *conn;
+    char master[256]; // address that a Sentinel gave
+};
+
+struct redis_route *redis_route_new(const struct redis_options *o)
+{
+    struct redis_route *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    r->o = o;
+    r->conn = redis_conn_new(o);
+    return r->conn ? r : redis_route_free(r);
+}
+
+struct redis_route *redis_route_free(struct redis_route *r)
+{
+    if (r)
+        redis_conn_free(r->conn);
+    free(r);
+    return NULL;
+}
+
+static void cleanup_context(redisContext **c)
+{
+    if (*c)
+        redisFree(*c);
+}
+
+static void cleanup_reply(redisReply **r)
+{
+    freeReplyObject(*r);
+}
+
+// Asks one Sentinel for the master's address. 0, or PORT_AWAY.
+static int ask_sentinel(struct redis_route *r, const struct redis_host *at, struct redis_host *ret, struct why *why)
+{
+    struct timeval wait = {.tv_sec = r->o->timeout_ms / 1000, .tv_usec = r->o->timeout_ms % 1000 * 1000};
+    redisOptions options = {.connect_timeout = &wait, .command_timeout = &wait, .options = REDIS_OPT_PREFER_IP_UNSPEC};
+    REDIS_OPTIONS_SET_TCP(&options, at->name, at->port);
+    _cleanup_(cleanup_context) redisContext *c = redisConnectWithOptions(&options);
+    if (!c)
+        return ERR_NOMEM;
+    _cleanup_(cleanup_reply) redisReply *reply = NULL;
+    if (!c->err)
+        reply = redisCommand(c, "SENTINEL get-master-addr-by-name %s", r->o->url->master);
+    if (!reply || reply->type == REDIS_REPLY_ERROR) {
+        snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d gave no answer: %.100s", at->name, at->port,
+                 reply ? reply->str : c->errstr);
+        return PORT_AWAY;
+    }
+    if (reply->elements != 2 || reply->element[0]->len >= sizeof(r->master)) {
+        snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d knows no master \"%.80s\": is its name right "
+                 "in redis.url?", at->name, at->port, r->o->url->master);
+        return PORT_AWAY;
+    }
+    memcpy(r->master, reply->element[0]->str, reply->element[0]->len + 1);
+    *ret = (struct redis_host){r->master, atoi(reply->element[1]->str)};
+    return 0;
+}
+
+// A Sentinel that is cut off from the others can name a master of the past: that one's role tells, and the next
+// Sentinel is asked.
+static int open_master(struct redis_route *r, struct why *why)
+{
+    int result = PORT_AWAY;
+    for (int i = 0; i < r->o->url->nhosts && result == PORT_AWAY; i++) {
+        struct redis_host master;
+        result = ask_sentinel(r, &r->o->url->hosts[i], &master, why);
+        if (!result)
+            result = redis_conn_open(r->conn, &master, why);
+    }
+    return result;
+}
+
+int redis_route_to(struct redis_route *r, const struct part_key *p, struct redis_conn **ret, struct why *ret_why)
+{
+    (void)p; // one server has them all
+    const struct redis_url *u = r->o->url;
+    int result = 0;
+    if (!redis_conn_alive(r->conn)) {
+        if (u->scheme == REDIS_SENTINEL)
+            result = open_master(r, ret_why);
+        else
+            result = redis_conn_open(r->conn, u->scheme == REDIS_UNIX ? NULL : &u->hosts[0], ret_why);
+    }
+    if (!result)
+        *ret = r->conn;
+    return result;
+}

@@ -1,0 +1,3 @@
+#pragma once
+
+#define ENGAGED_VERSION "0.1.0"

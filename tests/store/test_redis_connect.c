@@ -1,0 +1,257 @@
+// Connecting: by each kind of URL, with rights and without, and what is looked at before a Redis may hold states.
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+// A claim by a new client at a URL (NULL: the world's): its result, with the reason in *why.
+static int try_claim(struct world *w, const char *url, struct why *why)
+{
+    struct redis_store *s = world_client(w, url);
+    struct cursor c;
+    bool empty;
+    *why = (struct why){0};
+    int r = w->ops->claim(s, &P, &BOB, &c, &empty, why);
+    redis_store_free(s);
+    return r;
+}
+
+static void check_claim(struct world *w, const char *url, int result, const char *words)
+{
+    struct why why;
+    int r = try_claim(w, url, &why);
+    ck_assert_msg(r == result, "%s: %d %s", url ? url : "claim", r, why.text);
+    ck_assert_msg(!words || strstr(why.text, words), "\"%s\" does not say \"%s\"", why.text, words);
+}
+
+// ---- settings
+
+struct setting {
+    const char *bad, *good; // commands
+    int result;
+    const char *words;
+};
+
+static const struct setting settings[] = {
+    {"CONFIG SET maxmemory-policy allkeys-lru", "CONFIG SET maxmemory-policy noeviction", PORT_REFUSED,
+     "CONFIG SET maxmemory-policy noeviction"},
+    {"REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", PORT_AWAY, "it is a replica"},
+    {"ACL SETUSER default -info", "ACL SETUSER default +@all", PORT_REFUSED, "+info"},
+    {"CONFIG SET requirepass secret", "CONFIG SET requirepass \"\"", PORT_REFUSED, "password"},
+};
+enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+
+START_TEST(test_settings)
+{
+    const struct setting *row = &settings[_i];
+    struct world w;
+    struct why why;
+    world_open(&w, WORLD_REDIS, NULL);
+    redisContext *admin = redisConnectUnix(w.server.socket); // stays logged in
+    ck_assert_int_eq(redis_store_ping(w.a, &why), 0);
+    freeReplyObject(redisCommand(admin, row->bad));
+    check_claim(&w, NULL, row->result, row->words);
+    if (row->words[0] != 'p') // a password is asked for at login only
+        ck_assert_int_eq(redis_store_ping(w.a, &why), row->result);
+    redisReply *r = redisCommand(admin, row->good);
+    ck_assert_msg(r && r->type != REDIS_REPLY_ERROR, "%s", r ? r->str : admin->errstr);
+    freeReplyObject(r);
+    check_claim(&w, NULL, 0, NULL);
+    redisFree(admin);
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(test_evictions)
+{
+    struct world w;
+    world_open(&w, WORLD_REDIS, NULL);
+    redis_server_do(&w.server, "SET somebody's %s", "x");
+    redis_server_do(&w.server, "CONFIG SET maxmemory-policy allkeys-lru");
+    redis_server_do(&w.server, "CONFIG SET maxmemory 1");
+    redisContext *c = redisConnectUnix(w.server.socket);
+    freeReplyObject(redisCommand(c, "SET another's x")); // refused, but it makes Redis evict
+    redisFree(c);
+    redis_server_do(&w.server, "CONFIG SET maxmemory-policy noeviction");
+    redis_server_do(&w.server, "CONFIG SET maxmemory 0");
+    check_claim(&w, NULL, PORT_REFUSED, "CONFIG RESETSTAT");
+    redis_server_do(&w.server, "CONFIG RESETSTAT");
+    check_claim(&w, NULL, 0, NULL);
+    world_close(&w);
+}
+END_TEST
+
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+    for (; (text = strstr(text, part)); text++)
+        n++;
+    return n;
+}
+
+START_TEST(test_warnings)
+{
+    static const char *const args[] = {"--hash-max-ziplist-value", "64", "--hash-max-ziplist-entries", "32", NULL};
+    static const char *const good[] = {"--hash-max-ziplist-value", "256", "--appendonly", "yes", NULL};
+    struct world w;
+    world_open(&w, WORLD_REDIS, args);
+    struct cursor c = world_begin(&w, w.a, &ALICE);
+    ck_assert_msg(count(w.notes, "CONFIG SET appendonly yes") == 1, "%s", w.notes);
+    ck_assert_msg(count(w.notes, "list-value 256") == 1, "%s", w.notes);
+    ck_assert_msg(count(w.notes, "list-entries 128") == 1, "%s", w.notes);
+    redis_server_do(&w.server, "CLIENT KILL TYPE normal SKIPME yes");
+    ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, NULL, 0), 0);
+    ck_assert_msg(count(w.notes, "\n") == 3, "said again: %s", w.notes);
+    // where CONFIG is forbidden, nothing is known but INFO
+    redis_server_do(&w.server, "ACL SETUSER default -config");
+    check_claim(&w, NULL, 0, NULL);
+    ck_assert_msg(count(w.notes, "\n") == 4, "%s", w.notes);
+    world_close(&w);
+
+    world_open(&w, WORLD_REDIS, good);
+    world_begin(&w, w.a, &ALICE);
+    ck_assert_str_eq(w.notes, "");
+    redis_server_do(&w.server, "CONFIG SET appendfsync no");
+    check_claim(&w, NULL, 0, NULL);
+    ck_assert_msg(count(w.notes, "appendfsync everysec") == 1, "%s", w.notes);
+    world_close(&w);
+}
+END_TEST
+
+// ---- URLs
+
+START_TEST(test_credentials)
+{
+    struct world w;
+    char url[256];
+    world_open(&w, WORLD_REDIS, NULL);
+    redis_server_do(&w.server, "ACL SETUSER engaged on >p@ss/word ~{shop:* +@all -@dangerous +info");
+    snprintf(url, sizeof(url), "%s?user=engaged&password=p%%40ss%%2Fword", w.server.url);
+    check_claim(&w, url, 0, NULL);
+    snprintf(url, sizeof(url), "%s?user=engaged&password=wrong", w.server.url);
+    check_claim(&w, url, PORT_REFUSED, "user and password");
+    redis_server_do(&w.server, "ACL SETUSER engaged resetkeys ~other:*");
+    snprintf(url, sizeof(url), "%s?user=engaged&password=p%%40ss%%2Fword", w.server.url);
+    check_claim(&w, url, PORT_REFUSED, "ACL");
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(test_tcp)
+{
+    struct world w;
+    char url[256], port[8];
+    snprintf(port, sizeof(port), "%d", free_port());
+    const char *const args[] = {"--port", port, "--bind", "127.0.0.1", "--requirepass", "secret", NULL};
+    const char *const open[] = {"--port", port, "--bind", "127.0.0.1", NULL};
+    world_open(&w, WORLD_REDIS, open);
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%s/2", port);
+    struct redis_store *s = world_client(&w, url);
+    world_begin(&w, s, &ALICE);
+    redisReply *r = redis_server_ask(&w.server, "INFO keyspace");
+    ck_assert_msg(strstr(r->str, "db2:keys=1") != NULL, "%s", r->str);
+    freeReplyObject(r);
+    r = redis_server_ask(&w.server, "CLIENT LIST");
+    ck_assert_msg(strstr(r->str, "name=test") != NULL, "%s", r->str);
+    freeReplyObject(r);
+    redis_store_free(s);
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%s/99", port);
+    check_claim(&w, url, PORT_REFUSED, "DB index");
+    redis_server_kill(&w.server);
+    check_claim(&w, url, PORT_AWAY, "Connection refused");
+    world_close(&w);
+    (void)args;
+}
+END_TEST
+
+static void make_certificate(const struct redis_server *s, char ca[static 128], char key[static 128])
+{
+    char command[1024];
+    snprintf(ca, 128, "%s/cert.pem", s->dir);
+    snprintf(key, 128, "%s/key.pem", s->dir);
+    snprintf(command, sizeof(command), "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=redis -keyout %s "
+             "-out %s -addext subjectAltName=DNS:localhost 2>/dev/null", key, ca);
+    ck_assert_msg(system(command) == 0, "openssl (the command) could not make a certificate");
+}
+
+START_TEST(test_tls)
+{
+    struct world w;
+    char url[256], port[8], ca[128], key[128];
+    world_open(&w, WORLD_REDIS, NULL);
+    make_certificate(&w.server, ca, key);
+    snprintf(port, sizeof(port), "%d", free_port());
+    const char *const args[] = {"--tls-port", port, "--tls-cert-file", ca, "--tls-key-file", key, "--tls-ca-cert-file",
+                                ca, "--tls-auth-clients", "no", "--bind", "127.0.0.1", NULL};
+    redis_server_kill(&w.server);
+    w.server.args = args;
+    redis_server_again(&w.server);
+
+    snprintf(url, sizeof(url), "rediss://localhost:%s/1?ca=%s", port, ca);
+    struct redis_store *s = world_client(&w, url);
+    struct cursor c = world_begin(&w, s, &ALICE);
+    struct flush_write put = {.customer = SPAN("c"), .state = SPAN("over TLS")};
+    ck_assert_int_eq(world_write(&w, s, &ALICE, &c, &put, 1), 0);
+    check_span(world_read(&w, s, &ALICE, &c, 0, 0, SPAN("c")), SPAN("over TLS"), "the state");
+    redis_store_free(s);
+
+    snprintf(url, sizeof(url), "rediss://127.0.0.1:%s?ca=%s", port, ca);
+    check_claim(&w, url, PORT_REFUSED, "not trusted for 127.0.0.1"); // it is for localhost
+    snprintf(url, sizeof(url), "rediss://localhost:%s", port);
+    check_claim(&w, url, PORT_REFUSED, "not trusted"); // not by the system
+    snprintf(url, sizeof(url), "rediss://localhost:%s?ca=%s.none", port, ca);
+    check_claim(&w, url, PORT_REFUSED, "no trusted certificates");
+    snprintf(url, sizeof(url), "redis://localhost:%s", port);
+    check_claim(&w, url, PORT_AWAY, NULL); // no TLS to a TLS port
+    world_close(&w);
+}
+END_TEST
+
+// ---- Sentinel
+
+struct sentinel {
+    struct world *w;
+    const char *url;
+};
+
+static bool sentinel_knows(void *arg)
+{
+    struct sentinel *s = arg;
+    struct why why;
+    return try_claim(s->w, NULL, &why) == 0 && try_claim(s->w, s->url, &why) == 0;
+}
+
+START_TEST(test_sentinel)
+{
+    struct world w;
+    struct redis_server sentinel;
+    char url[256], port[8], sentinel_port[8], config[128];
+    snprintf(port, sizeof(port), "%d", free_port());
+    const char *const args[] = {"--port", port, "--bind", "127.0.0.1", NULL};
+    world_open(&w, WORLD_REDIS, args);
+
+    snprintf(sentinel_port, sizeof(sentinel_port), "%d", free_port());
+    snprintf(config, sizeof(config), "%s/sentinel.conf", w.server.dir);
+    FILE *f = fopen(config, "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "sentinel monitor mymaster 127.0.0.1 %s 1\n", port);
+    fclose(f);
+    const char *const sentinel_args[] = {"--port", sentinel_port, "--bind", "127.0.0.1", "--sentinel", NULL};
+    redis_sentinel_start(&sentinel, config, sentinel_args);
+
+    // the first one is not there
+    int closed = free_port();
+    snprintf(url, sizeof(url), "redis-sentinel://127.0.0.1:%d,127.0.0.1:%s/mymaster?db=1", closed, sentinel_port);
+    struct sentinel s = {&w, url};
+    ck_assert(sentinel_knows(&s));
+    snprintf(url, sizeof(url), "redis-sentinel://127.0.0.1:%s/other", sentinel_port);
+    check_claim(&w, url, PORT_AWAY, "knows no master \"other\"");
+    snprintf(url, sizeof(url), "redis-sentinel://127.0.0.1:%d/mymaster", closed);
+    check_claim(&w, url, PORT_AWAY, "gave no answer");
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%s", sentinel_port);
+    check_claim(&w, url, PORT_REFUSED, "redis-sentinel://");
+    redis_server_stop(&sentinel);
+    world_close(&w);
+}
+END_TEST

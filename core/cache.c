@@ -12,6 +12,12 @@ uint64_t cache_hash(int model, struct span id)
     return XXH3_64bits_withSeed(id.p, id.n, (uint64_t)model);
 }
 
+uint64_t bucket_of(uint64_t hash, uint64_t buckets)
+{
+    uint64_t size = UINT64_C(1) << (63 - __builtin_clzll(buckets)), b = hash & (2 * size - 1);
+    return b < buckets ? b : hash & (size - 1);
+}
+
 struct entry *cache_find(const struct cache *k, uint64_t hash, int model, struct span id)
 {
     if (!k->table)

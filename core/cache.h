@@ -34,6 +34,8 @@ struct cache {
 };
 
 uint64_t cache_hash(int model, struct span id);
+// The bucket of a hash among so many (1 or more): linear hashing, so that adding one splits one.
+uint64_t bucket_of(uint64_t hash, uint64_t buckets);
 struct entry *cache_find(const struct cache *k, uint64_t hash, int model, struct span id);
 // Adds an entry that is not there, with room for the customer (not initialised). NULL: no memory.
 struct entry *cache_add(struct cache *k, const struct model *m, uint64_t hash, int model, struct span id);

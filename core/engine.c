@@ -378,6 +378,7 @@ int engine_run(struct engine *e, int wait_ms)
     int r = e->ports.log->poll(e->ports.log_ctx, wait_ms, e->batch, &records, &n, &why);
     if (r < 0)
         return r;
+    e->reads = r == PORT_OK;
     if (r != PORT_OK)
         note(e, NOTE_WARNING, NULL, "reading the log: %s", why.text);
     round_begin(e);
@@ -399,6 +400,11 @@ int engine_stop(struct engine *e)
 }
 
 // ---- what others may see
+
+bool engine_reads(const struct engine *e)
+{
+    return e->reads;
+}
 
 const char *engine_stat_name(const struct engine *e, size_t i)
 {

@@ -63,5 +63,7 @@ struct engine_part { // a snapshot of one partition
 
 // Fills at most max snapshots and returns how many partitions there are.
 size_t engine_parts(const struct engine *e, struct engine_part *ret, size_t max);
+// Whether the last poll of the log reached it.
+bool engine_reads(const struct engine *e);
 // Names of the exact statistics ("lifecycle:stage:active"), the same for all engines of a program. NULL past the end.
 const char *engine_stat_name(const struct engine *e, size_t i);

@@ -61,21 +61,34 @@ static size_t splits_wanted(const struct part *p, int model)
     return n < room ? n : room;
 }
 
+static struct span copy(struct span s, char **to)
+{
+    memcpy(*to, s.p, s.n);
+    *to += s.n;
+    return (struct span){*to - s.n, s.n};
+}
+
+// Picks what moves, and copies it: what the store has read lives only until its next call, the flush.
 static int split_moves(struct plan *f, size_t i, uint64_t buckets)
 {
     struct flush_split *s = &f->splits[i];
     const struct load_item *from = &f->sources[i];
-    s->expected = from->nfields;
-    if (!(f->moved[i] = malloc((from->nfields + 1) * sizeof **f->moved)))
+    size_t bytes = (from->nfields + 1) * sizeof **f->moved;
+    for (size_t k = 0; k < from->nfields; k++)
+        bytes += from->fields[k].customer.n + from->fields[k].state.n;
+    if (!(f->moved[i] = malloc(bytes)))
         return ERR_NOMEM;
+    char *to = (char *)&f->moved[i][from->nfields + 1];
     for (size_t k = 0; k < from->nfields; k++)
         if (bucket_of(cache_hash(s->model, from->fields[k].customer), buckets) == s->to)
-            f->moved[i][s->nmoved++] = from->fields[k];
+            f->moved[i][s->nmoved++] = (struct load_field){copy(from->fields[k].customer, &to),
+                                                           copy(from->fields[k].state, &to)};
+    s->expected = from->nfields;
     s->moved = f->moved[i];
     return 0;
 }
 
-// Reads the buckets to be split. Their fields live in the store's memory until the flush.
+// Reads the buckets to be split.
 static int plan_splits(struct engine *e, struct part *p, struct plan *f, struct why *why)
 {
     size_t n = 0, per[MODELS_MAX];
@@ -126,7 +139,7 @@ static int plan_writes(struct engine *e, struct part *p, struct plan *f)
         f->dues[f->ndues++] = p->exact[i];
     }
     e->states.n = 0;
-    size_t bytes = 0;
+    size_t bytes = 1; // even without states there is a buffer
     for (size_t i = 0; i < k->ndirty; i++)
         bytes += customer_state_max(engine_model(e, k->dirty[i]->model));
     if (!buffer_reserve(&e->states, bytes)) // once: what is encoded must not move

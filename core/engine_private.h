@@ -89,6 +89,7 @@ struct engine {
     size_t nstats;
     int stat_stage[MODELS_MAX], stat_rule[MODELS_MAX], stat_trigger[MODELS_MAX]; // first index of each
     bool in_transaction;
+    bool reads;             // the last poll reached the log
     int64_t transaction_since; // mono ms
     size_t batch;           // events a round: halved after an abort, doubled after a success
     int64_t wall, mono;     // ms, at the start of the round
@@ -118,7 +119,6 @@ int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more);
 int part_wall(struct engine *e, struct part *p);
 void part_advance(struct part *p, int64_t offset);     // applies decisions made before the event at offset
 bool part_complete(const struct engine *e, const struct part *p); // every customer is in the cache
-uint64_t bucket_of(uint64_t hash, uint64_t buckets);
 
 // engine_publish.c
 int publish_effects(struct engine *e, struct part *p, const struct entry *entry, const struct event_source *source,

@@ -5,12 +5,6 @@
 #include <assert.h>
 #include <inttypes.h>
 
-uint64_t bucket_of(uint64_t hash, uint64_t buckets) // linear hashing
-{
-    uint64_t size = UINT64_C(1) << (63 - __builtin_clzll(buckets)), b = hash & (2 * size - 1);
-    return b < buckets ? b : hash & (size - 1);
-}
-
 bool part_complete(const struct engine *e, const struct part *p)
 {
     uint64_t customers = 0;

@@ -120,8 +120,6 @@ static size_t value_bytes(const uint8_t *p, size_t left)
         p += bytes;
         left -= bytes;
         pending += children;
-        if (pending - 1 > left) // each takes a byte at least
-            return 0;
     }
     return all - left;
 }

@@ -103,18 +103,17 @@ static void group_end(struct group *g)
         json_object_end(g->j);
 }
 
-static void put_counts(struct json_writer *j, const struct output *o)
+static void put_counts(struct json_writer *j, const struct model *m, const struct customer *c, int64_t now)
 {
-    const struct model *m = o->model;
     struct group g = {.j = j, .name = "count"};
     for (int i = 0; i < m->nsignals; i++) {
         int at = m->signals[i].slots.count;
-        if (at != NONE && o->customer->slot[at] > 0)
-            group_key(&g, m->signals[i].name), json_int(j, o->customer->slot[at]);
+        if (at != NONE && c->slot[at] > 0)
+            group_key(&g, m->signals[i].name), json_int(j, c->slot[at]);
     }
     for (int i = 0; i < m->nwindows; i++) {
         const struct window *w = &m->windows[i];
-        int64_t n = recent_count(m, w->signal, o->customer, o->effect->at - w->window_ms, o->effect->at);
+        int64_t n = recent_count(m, w->signal, c, now - w->window_ms, now);
         if (n > 0) {
             char key[NAME_BYTES_MAX + DURATION_TEXT_BYTES + 3], text[DURATION_TEXT_BYTES];
             format_duration(w->window_ms, text);
@@ -131,10 +130,8 @@ static int64_t mean_milli(int64_t sum, int64_t n)
     return (sum + half) / n;
 }
 
-static void put_values(struct json_writer *j, const struct output *o)
+static void put_values(struct json_writer *j, const struct model *m, const int64_t *slot)
 {
-    const struct model *m = o->model;
-    const int64_t *slot = o->customer->slot;
     struct group sum = {.j = j, .name = "sum"}, mean = {.j = j, .name = "mean"}, value = {.j = j, .name = "value"},
                  last = {.j = j, .name = "last"};
     for (int i = 0; i < m->nsignals; i++) {
@@ -163,19 +160,14 @@ static void put_values(struct json_writer *j, const struct output *o)
     group_end(&last);
 }
 
-static void put_facts(struct json_writer *j, const struct output *o)
+void output_facts(struct json_writer *j, const struct model *m, const struct customer *c, int64_t at)
 {
-    json_key(j, "facts");
-    json_object(j);
-    json_key(j, "first_seen"), json_time(j, o->customer->first);
-    json_key(j, "last_seen"), json_time(j, o->customer->last);
-    put_counts(j, o);
-    put_values(j, o);
-    if (o->model->has_score) {
-        double score = score_at(o->model, o->customer, o->effect->at);
-        json_key(j, "score"), json_milli(j, (int64_t)floor(score * 1000.0 + 0.5));
-    }
-    json_object_end(j);
+    json_key(j, "first_seen"), json_time(j, c->first);
+    json_key(j, "last_seen"), json_time(j, c->last);
+    put_counts(j, m, c, at);
+    put_values(j, m, c->slot);
+    if (m->has_score)
+        json_key(j, "score"), json_milli(j, (int64_t)floor(score_at(m, c, at) * 1000.0 + 0.5));
 }
 
 static void put_optional(struct json_writer *j, const char *key, const char *text)
@@ -248,7 +240,10 @@ static void put_data(struct json_writer *j, const struct output *o, bool with_ti
     if (suppressed)
         json_key(j, "suppressed"), json_text(j, suppressed);
     put_cause(j, o);
-    put_facts(j, o);
+    json_key(j, "facts");
+    json_object(j);
+    output_facts(j, o->model, o->customer, o->effect->at);
+    json_object_end(j);
     put_plan(j, o);
     json_object_end(j);
 }

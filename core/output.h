@@ -30,6 +30,8 @@ void output_id(const struct model *m, struct span customer, uint32_t ordinal, st
 void output_digest(const struct output *o, const char *program, char ret[static 17]);
 // The `data` object. suppressed: NULL, or why it is not published ("cap"), with time: a member `time` too.
 void output_data(const struct output *o, bool with_time, const char *suppressed, struct buffer *out);
+// The members of `facts`, as at `at`, without their braces.
+void output_facts(struct json_writer *j, const struct model *m, const struct customer *c, int64_t at);
 // The structured form: envelope and data.
 void output_cloudevent(const struct output *o, const char *app, struct span id, struct buffer *out);
 const char *output_cloudevent_type(const struct effect *e);

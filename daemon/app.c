@@ -11,8 +11,10 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "http.h"
 #include "kafka_topics.h"
 #include "log.h"
+#include "lookup.h"
 #include "notify.h"
 #include "version.h"
 #include "worker.h"
@@ -21,13 +23,16 @@ enum { TICK_MS = 200, START_RETRY_MS = 1000, STALLED_MS = 60000 };
 
 struct app {
     struct config *config;
+    const char *const *overrides; // of the command line
     int32_t partitions;
     struct worker *workers;
     int nworkers;
     sigset_t signals;
     bool ready;
-    uint64_t *rounds;        // of each worker, when it was last seen to move
-    int64_t *moved_ms;
+    struct status_board *board;
+    struct http *http;       // NULL: not configured
+    struct lookup *lookup;   // for HTTP's thread
+    const struct counters **counters; // of the workers
     int64_t watchdog_ms;     // monotonic: last told
 };
 
@@ -107,9 +112,9 @@ static int start_workers(struct app *a)
     a->nworkers = c->workers < a->partitions ? (int)c->workers : (int)a->partitions;
     size_t n = (size_t)a->nworkers;
     a->workers = calloc(n, sizeof *a->workers);
-    a->rounds = calloc(n, sizeof *a->rounds);
-    a->moved_ms = calloc(n, sizeof *a->moved_ms);
-    if (!a->workers || !a->rounds || !a->moved_ms)
+    a->counters = calloc(n, sizeof *a->counters);
+    a->board = status_board_new(c->app, c->instance, a->nworkers, (int64_t)time(NULL) * 1000);
+    if (!a->workers || !a->counters || !a->board)
         return EX_OSERR;
     for (int i = 0; i < a->nworkers; i++) {
         struct worker *w = &a->workers[i];
@@ -117,7 +122,8 @@ static int start_workers(struct app *a)
         w->config = c;
         w->partitions = a->partitions;
         w->nworkers = a->nworkers;
-        a->moved_ms[i] = now_ms();
+        w->board = a->board;
+        a->counters[i] = &w->counters;
         if (worker_start(w))
             return EX_OSERR;
     }
@@ -135,7 +141,7 @@ static void reload(struct app *a)
     struct config *fresh = NULL;
     struct diags d = {0};
     notify_reloading();
-    int r = config_load(a->config->file, NULL, &fresh, &d);
+    int r = config_load(a->config->file, a->overrides, &fresh, &d);
     diags_sort(&d);
     _cleanup_free_ char *text = diags_format(&d);
     diags_clear(&d);
@@ -154,43 +160,48 @@ static void reload(struct app *a)
 
 static void show_status(struct app *a)
 {
-    size_t live = 0, all = 0, halted = 0;
-    bool ready = true;
-    for (int i = 0; i < a->nworkers; i++) {
-        struct worker *w = &a->workers[i];
-        pthread_mutex_lock(&w->lock);
-        ready &= w->ready;
-        for (size_t k = 0; k < w->nparts; k++) {
-            live += w->parts[k].state == PART_LIVE;
-            halted += w->parts[k].state == PART_HALTED;
-        }
-        all += w->nparts;
-        pthread_mutex_unlock(&w->lock);
-    }
-    if (ready && all > 0 && !a->ready) {
+    struct status s;
+    struct buffer line = {0};
+    if (status_take(a->board, &s))
+        return;
+    bool running = s.nparts > 0;
+    for (size_t i = 0; i < s.nparts; i++)
+        running &= s.parts[i].state != PART_TAKING;
+    if (!a->ready && (running || (s.kafka && s.redis))) {
         a->ready = true;
         notify_ready();
     }
-    notify_status("%zu of %d partitions here, %zu live, %zu halted", all, a->partitions, live, halted);
+    status_line(&s, &line);
+    buffer_byte(&line, '\0');
+    if (!line.failed)
+        notify_status("%s", line.p);
+    buffer_clear(&line);
+    status_clear(&s);
 }
 
 // Every worker must move; then systemd's watchdog hears of it.
 static void watch(struct app *a)
 {
     int64_t now = now_ms(), every = notify_watchdog_ms();
-    bool moving = true;
-    for (int i = 0; i < a->nworkers; i++) {
-        uint64_t rounds = atomic_load(&a->workers[i].rounds);
-        if (rounds != a->rounds[i]) {
-            a->rounds[i] = rounds;
-            a->moved_ms[i] = now;
-        }
-        moving &= now - a->moved_ms[i] < STALLED_MS;
-    }
-    if (moving && every > 0 && now - a->watchdog_ms >= every) {
+    if (every > 0 && now - a->watchdog_ms >= every && status_stalled(a->board, now, STALLED_MS) < 0) {
         notify_watchdog();
         a->watchdog_ms = now;
     }
+}
+
+static int start_http(struct app *a)
+{
+    const struct config *c = a->config;
+    struct http_options o = {.host = c->http.host, .port = c->http.port, .board = a->board, .counters = a->counters,
+                             .ncounters = (size_t)a->nworkers, .stalled_ms = STALLED_MS, .customer = lookup_customer,
+                             .arg = a->lookup};
+    struct why why = {0};
+    if (!o.host)
+        return 0;
+    int r = http_start(&o, &a->http, &why);
+    if (r > 0)
+        log_note(NOTE_ERROR, LOG_MESSAGE(why.text));
+    return r == 0 ? 0 : r > 0 ? EX_UNAVAILABLE : EX_OSERR;
 }
 
 static int run(struct app *a)
@@ -214,9 +225,9 @@ static int run(struct app *a)
     }
 }
 
-int app_run(struct config *config)
+int app_run(struct config *config, const char *const *overrides)
 {
-    struct app a = {.config = config};
+    struct app a = {.config = config, .overrides = overrides};
     sigemptyset(&a.signals);
     sigaddset(&a.signals, SIGTERM);
     sigaddset(&a.signals, SIGINT);
@@ -226,9 +237,14 @@ int app_run(struct config *config)
     int status = check_topics(&a);
     if (status == 0)
         status = start_workers(&a);
+    if (status == 0 && !(a.lookup = lookup_new(config, a.partitions)))
+        status = EX_OSERR;
+    if (status == 0)
+        status = start_http(&a);
     if (status == 0)
         status = run(&a);
     notify_stopping();
+    http_stop(a.http);
     for (int i = 0; i < a.nworkers; i++)
         atomic_store(&a.workers[i].stop, true);
     for (int i = 0; i < a.nworkers; i++)
@@ -236,8 +252,9 @@ int app_run(struct config *config)
     log_note(NOTE_INFO, LOG_MESSAGE("ended"), LOG_INT("status", status > 0 ? status : 0));
     log_flush(true);
     free(a.workers);
-    free(a.rounds);
-    free(a.moved_ms);
+    free(a.counters);
+    status_board_free(a.board);
+    lookup_free(a.lookup);
     config_free(config);
     return status > 0 ? status : 0;
 }

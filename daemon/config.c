@@ -261,7 +261,7 @@ static int read_config(struct config_reader *r, const char *const *overrides)
 {
     struct config *c = r->config;
     _cleanup_free_ char *text = NULL;
-    size_t len = 0;
+    size_t len = 0, errors = r->d->errors;
     int k = read_file(c->file, YAML_BYTES_MAX, &text, &len);
     if (k > 0)
         diag_add(r->d, false, c->file, 0, 0, "cannot be read: %s; name the configuration with --config FILE",
@@ -279,7 +279,7 @@ static int read_config(struct config_reader *r, const char *const *overrides)
     yaml_doc_free(doc);
     if (r->failed)
         return ERR_NOMEM;
-    if (r->d->errors > 0)
+    if (r->d->errors > errors)
         return 1;
     if (c->workers == 0)
         c->workers = 2 * cores();

@@ -9,6 +9,8 @@
 #include "kafka_reserved.h"
 #include "read_file.h"
 
+enum { CAMPAIGN_TOPICS_MAX = TOPICS_MAX - 4 }; // besides transitions, triggers, dead letters and journal
+
 #define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
 
 // One node, or the items of a list.
@@ -301,6 +303,10 @@ void value_campaigns(struct config_reader *r, const struct config_row *row, cons
     (void)target;
     if (!is_map(r, row, n))
         return;
+    if (n->n > CAMPAIGN_TOPICS_MAX) {
+        mistake(r, n, "%s has %zu topics; it can have %d", row->key, n->n, CAMPAIGN_TOPICS_MAX);
+        return;
+    }
     struct campaign_topic *v = calloc(n->n, sizeof(*v));
     if (!v) {
         r->failed = true;

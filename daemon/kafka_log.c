@@ -47,7 +47,7 @@ struct kafka_log {
 
 static const struct kafka_setting defaults[] = {
     {"partition.assignment.strategy", "range"},
-    {"fetch.wait.max.ms", "100"}, // a partition that starts waits for the fetch of the others to return
+    {"fetch.wait.max.ms", "50"}, // a partition that starts waits for the fetch of the others to return
     {"fetch.queue.backoff.ms", "5"},
     {"queued.min.messages", "100000"},
     {"queued.max.messages.kbytes", "32768"},
@@ -119,6 +119,7 @@ static int move(struct kafka_log *l, struct partition *p, int64_t offset, struct
     if (list->elems[0].err)
         reassign(l, p);
     rd_kafka_resume_partitions(l->client.rk, list);
+    kafka_nudge(&l->client, &p->key); // or the thread that fetches sleeps on, for up to a second
     p->paused = p->stuck = false;
     return PORT_OK;
 }
@@ -483,4 +484,11 @@ const struct kafka_group *kafka_log_group(const struct kafka_log *l)
 unsigned kafka_log_takeovers(const struct kafka_log *l)
 {
     return l->takeovers;
+}
+
+int64_t kafka_log_end(const struct kafka_log *l, const struct part_key *p)
+{
+    int64_t low, high;
+    rd_kafka_resp_err_t err = rd_kafka_get_watermark_offsets(l->client.rk, p->topic, p->partition, &low, &high);
+    return err || high < 0 ? -1 : high;
 }

@@ -24,3 +24,5 @@ const struct kafka_group *kafka_log_group(const struct kafka_log *l);
 // How often another consumer took this worker's membership over. Twice in a minute: two daemons of the app share an
 // instance.
 unsigned kafka_log_takeovers(const struct kafka_log *l);
+// The end of a partition of the source as the last fetch saw it; -1: not known. Asks nobody.
+int64_t kafka_log_end(const struct kafka_log *l, const struct part_key *p);

@@ -229,10 +229,19 @@ int kafka_producer_flush(struct kafka_producer *p, int timeout_ms, struct why *r
 
 void kafka_producer_delivered(const struct kafka_producer *p, struct produced *ret, size_t max, size_t *ret_n)
 {
-    for (size_t i = 0; i < p->nplaces && *ret_n < max; i++) {
+    size_t others = *ret_n;
+    for (size_t i = 0; i < p->nplaces; i++) {
         const struct kafka_place *place = &p->places[i];
-        if (place->next >= 0)
-            ret[(*ret_n)++] = (struct produced){p->outputs[place->output].name, place->partition, place->next};
+        const char *topic = p->outputs[place->output].name;
+        size_t at = 0;
+        while (at < others && (ret[at].partition != place->partition || strcmp(ret[at].topic, topic) != 0))
+            at++;
+        if (at == others)
+            at = *ret_n;
+        if (place->next < 0 || at == max)
+            continue;
+        ret[at] = (struct produced){topic, place->partition, place->next};
+        *ret_n += at == *ret_n;
     }
 }
 

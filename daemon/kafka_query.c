@@ -74,6 +74,12 @@ int kafka_ends(void *ctx, const struct part_key *p, int64_t *ret_start, int64_t 
     return PORT_OK;
 }
 
+void kafka_nudge(struct kafka_client *c, const struct part_key *p)
+{
+    _cleanup_(kafka_queue_destroy) rd_kafka_queue_t *nobody = rd_kafka_queue_new(c->rk);
+    ask_end(c->rk, p, RD_KAFKA_OFFSET_SPEC_EARLIEST, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED, NULL, nobody);
+}
+
 static int64_t parse_clock(const char *text, size_t n)
 {
     char copy[32], *end;

@@ -6,6 +6,8 @@
 // PORT_AWAY: no answer in time. PORT_REFUSED: there is no such partition, or it may not be asked about.
 int kafka_ends(void *ctx, const struct part_key *p, int64_t *ret_start, int64_t *ret_high,
                int64_t *ret_stable, struct why *ret_why);
+// Sends the partition's leader a request whose answer nobody needs: it wakes the thread that fetches from there.
+void kafka_nudge(struct kafka_client *c, const struct part_key *p);
 // PORT_AWAY also while an open transaction holds offsets of the partition.
 int kafka_committed(void *ctx, const struct part_key *p, int64_t *ret_offset, int64_t *ret_clock,
                     struct why *ret_why);

@@ -25,6 +25,10 @@ static const struct {
     {"acks", "an output counts as published when all replicas have it"},
     {"request.required.acks", "an output counts as published when all replicas have it"},
     {"enable.idempotence", "without it a retry could double or reorder outputs"},
+    {"enable.partition.eof", "wall time may fire deadlines only at the end of a partition"},
+    {"partition.assignment.strategy",
+     "all partitions are given up before any is taken; others hand them over singly"},
+    {"allow.auto.create.topics", "a topic needs as many partitions as the source; see outputs.create"},
     {"partitioner", "an output goes to its source's partition number"},
 };
 

@@ -85,8 +85,8 @@ static int undo(struct kafka_sink *s, int result)
     int timeout_ms = result == PORT_AWAY ? SETTLE_MS : KAFKA_CALL_MS;
     _cleanup_(kafka_error_destroy) rd_kafka_error_t *error =
         rd_kafka_abort_transaction(s->transactions.client.rk, timeout_ms);
-    if (!error) {
-        s->doubtful = s->doubtful || kafka_producer_doubtful(&s->transactions);
+    if (!error) { // after a failure librdkafka's own repair can still spoil the next transaction
+        s->doubtful = s->doubtful || result != PORT_OK || kafka_producer_doubtful(&s->transactions);
         return result;
     }
     // Nothing commits it any more. A new producer ends it now rather than when the brokers lose patience, unless

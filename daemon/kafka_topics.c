@@ -235,12 +235,14 @@ int kafka_ensure_topics(const struct kafka_options *o, const char *const *output
     _cleanup_(check_end) struct check c = {.give_up_ms = kafka_now_ms() + READY_MS};
     check_add(&c, o->source);
     check_add(&c, o->journal);
+    bool same = c.n == 1;
     for (size_t i = 0; i < noutputs; i++) {
-        if (strcmp(outputs[i], o->source) == 0)
-            return kafka_why(ret_why, PORT_REFUSED, "topic %s is both source and output", o->source);
+        same = same || strcmp(outputs[i], o->source) == 0;
         if (!check_add(&c, outputs[i]))
             return kafka_why(ret_why, PORT_REFUSED, "more than %d output topics", TOPICS_MAX);
     }
+    if (same)
+        return kafka_why(ret_why, PORT_REFUSED, "topic %s is both source and output", o->source);
     int r = kafka_open(&c.client, o, RD_KAFKA_CONSUMER, no_defaults, required, NULL, NULL, ret_why);
     if (r != PORT_OK)
         return r;

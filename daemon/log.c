@@ -77,9 +77,22 @@ bool log_wants(enum note_level level)
 
 // ---- making a line
 
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static bool is_bare(const char *text)
+{
+    const char *s = text;
+    while (*s && !strchr(" \"=\\", *s) && !is_control(*s))
+        s++;
+    return s > text && !*s;
+}
+
 static void put_value(struct buffer *b, const char *text)
 {
-    if (*text && !text[strcspn(text, " \"=\\")] && !strpbrk(text, "\n\r\t\x7f")) {
+    if (is_bare(text)) {
         buffer_text(b, text);
         return;
     }
@@ -89,7 +102,7 @@ static void put_value(struct buffer *b, const char *text)
             buffer_printf(b, "\\%c", *s);
         else if (*s == '\n')
             buffer_text(b, "\\n");
-        else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+        else if (is_control(*s))
             buffer_printf(b, "\\x%02x", (unsigned)*s);
         else
             buffer_byte(b, *s);

@@ -27,5 +27,5 @@ int main(int argc, char **argv)
         return EX_OK;
     }
     log_open((enum note_level)config->log.level, config->log.format);
-    return app_run(config);
+    return app_run(config, o.overrides.v);
 }

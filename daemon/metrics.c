@@ -11,9 +11,10 @@ static void family(struct buffer *b, const char *name, const char *type, const c
     buffer_printf(b, "# HELP engaged_%s %s\n# TYPE engaged_%s %s\n", name, help, name, type);
 }
 
-static void put_label(struct buffer *b, const char *name, struct span value)
+// `before` is what separates it from what is there: "{" or ",".
+static void put_label(struct buffer *b, const char *before, const char *name, struct span value)
 {
-    buffer_printf(b, "%s%s=\"", b->p[b->n - 1] == '{' ? "" : ",", name);
+    buffer_printf(b, "%s%s=\"", before, name);
     for (size_t i = 0; i < value.n; i++) {
         char c = value.p[i];
         if (c == '\n')
@@ -132,8 +133,8 @@ static void put_partitions(struct buffer *b, const struct status *s)
             int64_t v;
             if (!partition_gauges[g].value(&s->parts[i], &v))
                 continue;
-            buffer_printf(b, "engaged_%s{", name);
-            put_label(b, "topic", text(s->parts[i].topic));
+            buffer_printf(b, "engaged_%s", name);
+            put_label(b, "{", "topic", text(s->parts[i].topic));
             buffer_printf(b, ",partition=\"%" PRId32 "\"} ", s->parts[i].partition);
             if (partition_gauges[g].is_ms)
                 buffer_printf(b, "%" PRId64 ".%03" PRId64 "\n", v / 1000, v % 1000);
@@ -153,11 +154,11 @@ static void put_stats(struct buffer *b, const char *name, const char *kind, cons
         if (!status_field(v[i].field, &model, &is, &what) || is.n != strlen(kind) ||
             memcmp(is.p, kind, is.n) != 0)
             continue;
-        buffer_printf(b, "engaged_%s{", name);
-        put_label(b, "model", model);
-        put_label(b, kind, what);
+        buffer_printf(b, "engaged_%s", name);
+        put_label(b, "{", "model", model);
+        put_label(b, ",", kind, what);
         if (v[i].campaign)
-            put_label(b, "campaign", text(v[i].campaign));
+            put_label(b, ",", "campaign", text(v[i].campaign));
         buffer_printf(b, "} %" PRId64 "\n", v[i].value);
     }
 }
@@ -165,10 +166,10 @@ static void put_stats(struct buffer *b, const char *name, const char *kind, cons
 static void put_process(struct buffer *b, const struct status *s)
 {
     family(b, "build_info", "gauge", "1; the labels tell what runs");
-    buffer_text(b, "engaged_build_info{");
-    put_label(b, "version", text(ENGAGED_VERSION));
-    put_label(b, "app", text(s->app));
-    put_label(b, "instance_name", text(s->instance)); // `instance` is Prometheus' own
+    buffer_text(b, "engaged_build_info");
+    put_label(b, "{", "version", text(ENGAGED_VERSION));
+    put_label(b, ",", "app", text(s->app));
+    put_label(b, ",", "instance_name", text(s->instance)); // `instance` is Prometheus' own
     buffer_text(b, "} 1\n");
     family(b, "up", "gauge", "1: Kafka and Redis are both reachable");
     buffer_printf(b, "engaged_up %d\n", s->kafka && s->redis);

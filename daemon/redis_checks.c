@@ -48,7 +48,9 @@ static int parse_version(const char *text)
 int redis_check_info(const char *info, struct redis_facts *ret, struct why *ret_why)
 {
     char v[64];
-    if (!strcmp(info_get(info, "redis_mode", v, sizeof(v)), "sentinel"))
+    if (!*info_get(info, "redis_mode", v, sizeof(v)))
+        info_get(info, "server_mode", v, sizeof(v)); // Valkey's name for it
+    if (!strcmp(v, "sentinel"))
         return verdict(ret_why, PORT_REFUSED, "this is a Sentinel, it keeps no data: write its address as "
                                               "redis-sentinel://HOST:26379/MASTER in redis.url");
     if (!strcmp(v, "cluster"))

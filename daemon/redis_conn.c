@@ -183,9 +183,10 @@ int redis_conn_error(struct redis_conn *c, const redisReply *error, struct why *
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         // Redis 6.2 wraps an error from within a script into one of its own, so the code can be anywhere
-        if (!strstr(error->str, rows[i].code))
+        const char *found = strstr(error->str, rows[i].code);
+        if (!found)
             continue;
-        say(c, ret_why, 0, "%s (%.70s)", rows[i].advice, error->str);
+        say(c, ret_why, 0, "%s (%.70s)", rows[i].advice, found);
         if (rows[i].result == PORT_AWAY)
             redis_conn_drop(c);
         return rows[i].result;

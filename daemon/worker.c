@@ -14,7 +14,7 @@
 #include "log.h"
 #include "redis_store.h"
 
-enum { ROUND_MS = 20, SNAPSHOT_MS = 500, RETRY_MS = 500, TAKEOVERS_MS = 60000 };
+enum { ROUND_MS = 20, STATUS_MS = 500, RETRY_MS = 500, TAKEOVERS_MS = 60000 };
 
 struct running { // what the thread owns while it runs
     struct worker *w;
@@ -25,7 +25,9 @@ struct running { // what the thread owns while it runs
     uint64_t random[64];
     size_t nrandom;
     unsigned takeovers;
-    int64_t takeover_ms, snapshot_ms;
+    int64_t takeover_ms, published_ms;
+    const char **campaigns; // by statistic: of triggers, else NULL
+    size_t nstats;
 };
 
 // ---- the world
@@ -79,38 +81,66 @@ static const struct world_ops world = {.wall_ms = wall_ms, .mono_ms = mono_ms, .
 
 // ---- what others see
 
-static void snapshot(struct running *r)
+static const char *campaign_of(const struct program *p, const char *field)
 {
-    struct worker *w = r->w;
-    size_t n = engine_parts(r->engine, NULL, 0), nstats = 0;
-    while (engine_stat_name(r->engine, nstats))
-        nstats++;
-    pthread_mutex_lock(&w->lock);
-    if (n > w->parts_cap) {
-        struct engine_part *parts = realloc(w->parts, n * sizeof *parts);
-        w->parts = parts ? parts : w->parts;
-        int64_t *stats = realloc(w->stats, n * (nstats + 1) * sizeof *stats);
-        w->stats = stats ? stats : w->stats;
-        char(*reasons)[256] = realloc(w->reasons, n * sizeof *reasons);
-        w->reasons = reasons ? reasons : w->reasons;
-        if (parts && stats && reasons)
-            w->parts_cap = n;
+    struct span model, kind, name;
+    if (!status_field(field, &model, &kind, &name) || kind.n != 7 || memcmp(kind.p, "trigger", 7) != 0)
+        return NULL;
+    for (int i = 0; i < p->nmodels; i++) {
+        const struct model *m = p->models[i];
+        if (strlen(m->name) != model.n || memcmp(m->name, model.p, model.n) != 0)
+            continue;
+        for (int k = 0; k < m->ntriggers; k++)
+            if (strlen(m->triggers[k].name) == name.n && !memcmp(m->triggers[k].name, name.p, name.n))
+                return m->triggers[k].campaign;
     }
-    w->nstats = nstats;
-    w->nparts = engine_parts(r->engine, w->parts, w->parts_cap);
-    if (w->nparts > w->parts_cap)
-        w->nparts = w->parts_cap;
-    w->ready = true;
-    for (size_t i = 0; i < w->nparts; i++) { // what points into the engine must not outlive the lock
-        struct engine_part *p = &w->parts[i];
-        memcpy(w->stats + i * nstats, p->stats, nstats * sizeof *w->stats);
-        p->stats = w->stats + i * nstats;
-        snprintf(w->reasons[i], sizeof w->reasons[i], "%s", p->reason);
-        p->reason = w->reasons[i];
-        w->ready &= p->state == PART_LIVE || p->state == PART_REPLAYING;
-    }
-    pthread_mutex_unlock(&w->lock);
-    r->snapshot_ms = mono_ms(NULL);
+    return NULL;
+}
+
+static void fill_part(const struct running *r, const struct engine_part *from, struct status_stat *stats, size_t nstats,
+                      struct status_part *to)
+{
+    const struct config *c = r->w->config;
+    struct part_key key = {.topic = c->source.topic, .partition = from->partition};
+    *to = (struct status_part){.topic = key.topic, .partition = key.partition, .state = from->state,
+                               .owner = from->owner, .reason = from->reason, .offset = from->cursor,
+                               .end = kafka_log_end(r->log, &key), .clock = from->clock, .n = from->n,
+                               .stats = stats, .nstats = from->state == PART_TAKING ? 0 : nstats};
+    for (int m = 0; m < c->program.nmodels; m++)
+        to->customers += from->customers[m];
+    for (size_t i = 0; i < nstats; i++)
+        stats[i] = (struct status_stat){.field = engine_stat_name(r->engine, i), .value = from->stats[i],
+                                        .campaign = r->campaigns[i]};
+}
+
+static void publish_status(struct running *r)
+{
+    struct why why = {0};
+    size_t n = engine_parts(r->engine, NULL, 0);
+    _cleanup_free_ struct engine_part *from = calloc(n + 1, sizeof *from);
+    _cleanup_free_ struct status_part *parts = calloc(n + 1, sizeof *parts);
+    _cleanup_free_ struct status_stat *stats = calloc(n * r->nstats + 1, sizeof *stats);
+    if (!from || !parts || !stats)
+        return;
+    engine_parts(r->engine, from, n);
+    for (size_t i = 0; i < n; i++)
+        fill_part(r, &from[i], stats + i * r->nstats, r->nstats, &parts[i]);
+    bool redis = redis_store_ping(r->store, &why) == PORT_OK, kafka = engine_reads(r->engine);
+    struct status_worker w = {.worker = r->w->index, .kafka = kafka, .redis = redis, .parts = parts, .nparts = n,
+                              .trouble = !kafka ? "no broker of Kafka answers" : redis ? "" : why.text};
+    status_publish(r->w->board, &w);
+    r->published_ms = mono_ms(NULL);
+}
+
+static int campaigns_make(struct running *r)
+{
+    while (engine_stat_name(r->engine, r->nstats))
+        r->nstats++;
+    if (!(r->campaigns = calloc(r->nstats + 1, sizeof *r->campaigns)))
+        return ERR_NOMEM;
+    for (size_t i = 0; i < r->nstats; i++)
+        r->campaigns[i] = campaign_of(&r->w->config->program, engine_stat_name(r->engine, i));
+    return 0;
 }
 
 // ---- rounds
@@ -147,7 +177,8 @@ static int ports_make(struct running *r)
     if (result)
         return result > 0 ? EX_CONFIG : EX_OSERR;
     r->store = redis_store_new(&w->redis);
-    if (!r->store || kafka_sink_new(&w->kafka, kafka_log_group(r->log), &r->sink) || !(r->engine = engine_make(r)))
+    if (!r->store || kafka_sink_new(&w->kafka, kafka_log_group(r->log), &r->sink) || !(r->engine = engine_make(r)) ||
+        campaigns_make(r))
         return EX_OSERR;
     struct log_events events = engine_events(r->engine);
     kafka_log_listen(r->log, &events);
@@ -164,7 +195,7 @@ static int sink_prepare(struct running *r)
         if (result == PORT_REFUSED || result < 0)
             return result < 0 ? EX_OSERR : EX_CONFIG;
         nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
-        atomic_fetch_add(&r->w->rounds, 1);
+        status_progress(r->w->board, r->w->index, mono_ms(NULL));
     }
     return 0;
 }
@@ -192,19 +223,19 @@ static int run(struct running *r)
         status = sink_prepare(r);
     while (status == 0 && !atomic_load(&w->stop)) {
         int result = engine_run(r->engine, ROUND_MS);
-        atomic_fetch_add(&w->rounds, 1);
+        status_progress(w->board, w->index, mono_ms(NULL));
         if (result < 0) {
             world_note(r, NOTE_ERROR, NULL, result == ERR_NOMEM ? "out of memory" : "a broken invariant");
             status = result == ERR_NOMEM ? EX_OSERR : EX_SOFTWARE;
         } else if (shares_instance(r)) {
             status = EX_CONFIG;
         }
-        if (mono_ms(NULL) - r->snapshot_ms >= SNAPSHOT_MS)
-            snapshot(r);
+        if (mono_ms(NULL) - r->published_ms >= STATUS_MS)
+            publish_status(r);
     }
     if (status == 0 && r->engine) {
         engine_stop(r->engine);
-        snapshot(r);
+        publish_status(r);
     }
     return status;
 }
@@ -214,6 +245,7 @@ static void *thread_main(void *arg)
     struct running r = {.w = arg};
     int status = run(&r);
     engine_free(r.engine);
+    free(r.campaigns);
     kafka_log_free(r.log);
     kafka_sink_free(r.sink);
     redis_store_free(r.store);
@@ -234,8 +266,6 @@ int worker_start(struct worker *w)
         w->models[i] = c->program.models[i]->name;
     w->redis = (struct redis_options){.app = c->app, .url = &c->redis.url, .timeout_ms = (int)c->redis.timeout_ms,
                                       .client = "engaged", .models = w->models, .nmodels = c->program.nmodels};
-    if (pthread_mutex_init(&w->lock, NULL))
-        return ERR_NOMEM;
     if (pthread_create(&w->thread, NULL, thread_main, w))
         return ERR_NOMEM;
     w->started = true;
@@ -247,9 +277,5 @@ void worker_join(struct worker *w)
     if (!w->started)
         return;
     pthread_join(w->thread, NULL);
-    pthread_mutex_destroy(&w->lock);
-    free(w->parts);
-    free(w->stats);
-    free(w->reasons);
     w->started = false;
 }

@@ -1,6 +1,5 @@
 // One worker: a thread with its own consumer, producer, Redis connection and engine. Workers share nothing but the
-// configuration; others see of one what it publishes here: counters at any time, a snapshot of its partitions about
-// once a second.
+// configuration; others see of one its counters at any time, and what it puts on the status board twice a second.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -8,6 +7,7 @@
 #include "config.h"
 #include "kafka_common.h"
 #include "redis_options.h"
+#include "status.h"
 
 struct worker {
     int index;
@@ -21,17 +21,9 @@ struct worker {
     atomic_bool stop;
     atomic_bool ended;        // the thread has nothing left to do
     atomic_int status;        // of sysexits.h, when it ended by itself; 0: asked to
-    _Atomic uint64_t rounds;  // liveness is progress
+    struct status_board *board;
     pthread_t thread;
     bool started;
-
-    pthread_mutex_t lock;     // for what follows: the latest snapshot, owned here
-    struct engine_part *parts;
-    size_t nparts, parts_cap;
-    int64_t *stats;           // nparts * nstats
-    char (*reasons)[256];
-    size_t nstats;
-    bool ready;               // every partition assigned is live, or there was nothing to take
 };
 
 // Starts the thread. 0, or negative: no memory, no thread.

@@ -1,10 +1,11 @@
+# shellcheck shell=bash disable=SC2034
 # Helpers for the scripts of this folder: sourced, never run.
 # They share two habits: wait for a condition, never for a time; and say what to do when it does not come.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$ROOT/build
-DEPS=$BUILD/deps                                     # libraries built from source, where the system's are too old
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/engaged        # downloads, shared by all clones of one user
+DEPS=$BUILD/deps                                # libraries built from source, if the system's are too old
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/engaged   # downloads, shared by all clones of one user
 KAFKA_JARS=$CACHE/kafka-$(sed -n 's:.*<kafka.version>\(.*\)</.*:\1:p' "$ROOT/scripts/kafka/pom.xml")
 export PKG_CONFIG_PATH=$DEPS/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 
@@ -15,7 +16,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # answers PORT: does something on this machine's loopback listen there?
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# free_port: prints a port on which nothing listens, below the range that outgoing connections take theirs from.
+# free_port: prints a port on which nothing listens, below those that outgoing connections take.
 free_port() {
     local port
     for _ in {1..100}; do
@@ -47,6 +48,7 @@ logged() {
 
 # configure DIR [MESON OPTION...]: a configured build folder; one that exists is left as it is.
 configure() {
-    [ -f "$1/build.ninja" ] || logged "$BUILD/meson.log" \
-        meson setup "$1" "$ROOT" -Dpkg_config_path="$PKG_CONFIG_PATH" "${@:2}" || die "meson could not configure $1"
+    [ -f "$1/build.ninja" ] ||
+        logged "$BUILD/meson.log" meson setup "$1" "$ROOT" -Dpkg_config_path="$PKG_CONFIG_PATH" "${@:2}" ||
+        die "meson could not configure $1"
 }

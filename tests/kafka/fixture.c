@@ -57,6 +57,11 @@ void topic_create(const char *name, int partitions, const char *config, const ch
     rd_kafka_event_destroy(e);
     rd_kafka_NewTopic_destroy(t);
     rd_kafka_queue_destroy(q);
+    int32_t shown = 0; // brokers learn of it a little later
+    struct why why;
+    int64_t end = kafka_now_ms() + PATIENCE_MS;
+    while (kafka_partitions_if_any(&(struct kafka_client){.rk = rk}, name, &shown, &why) != PORT_OK || !shown)
+        ck_assert_msg(kafka_now_ms() < end, "%s: %s", name, why.text);
     rd_kafka_destroy(rk);
 }
 

@@ -25,7 +25,8 @@ VALUES = ["25.00", "1", "2", "3", "0", "-1", "-2.5", "0.0005", "-0.0005", "1.000
           '"1e0"', '"0.0005"', '"many"', '""', '"1,5"', "true", "false", "null", "[1]", "{}"]
 PROPERTIES = ['"plan":"vip"', '"plan":"free"', '"plan":null', '"plan":"VIP"', '"gift":true', '"gift":false',
               '"gift":"true"', '"items":3', '"items":3.0', '"items":"3"', '"items":4', '"items":30e-1']
-WHERES = [{"plan": "vip"}, {"gift": True}, {"gift": False}, {"items": 3}, {"plan": "free", "items": 3}]
+WHERES = [{"plan": "vip"}, {"gift": True}, {"gift": False}, {"items": 3}, {"plan": "free", "items": 3},
+          {"plan": ["vip", "VIP"]}, {"items": [3, True]}]
 BAD_LINES = ['{"customer":null,"type":"login","time":%d}', '{"customer":"c-1","time":%d}', '["login", %d]',
              '{"customer":"c-1","type":"login","time":"soon, %d"}',
              '{"customer":"c-1","type":"login","at":%d}', '{"customer":"c-1","type":"login","time":%d',
@@ -120,10 +121,12 @@ class ModelMaker:
         rng, signal, valued = self.rng, self.rng.choice(self.signals), self.rng.choice(self.valued)
         op = rng.choice([">=", ">=", ">", "<", "<=", "==", "!="])
         kind = rng.choice(["count", "window", "window", "visit", "sum", "mean", "value", "value", "since",
-                           "since", "gap", "in_stage", "age", "visits"] + ["score"] * (5 * self.scored))
+                           "since", "gap", "in_stage", "age", "visits", "trend", "trend"] + ["score"] * (5 * self.scored))
         if kind in ("count", "window", "visit"):
             window = {"count": "", "window": f", {self.time()}", "visit": ", stage"}[kind]
             return f"count({signal}{window}) {op} {rng.randint(0, 3)}"
+        if kind == "trend":
+            return f"trend({signal}, {self.time()}) {op} {rng.choice(['50', '100', '33.334', '0', '200'])}"
         if kind in ("sum", "mean", "value"):
             return f"{kind}({valued}) {op} {rng.choice(['0', '1', '2', '2.5', '-1', '25', '0.001', '3.75'])}"
         if kind in ("since", "gap"):
@@ -240,7 +243,7 @@ class ModelMaker:
             trigger[kind] = to if kind == "enter" else origin
             if self.chance(0.3):
                 trigger["from" if kind == "enter" else "to"] = origin if kind == "enter" else to
-        if self.chance(0.25):
+        if self.chance(0.35):
             trigger["unless"] = self.expression(1)
         if self.chance(0.5):
             trigger["once"] = rng.choice(["visit", "ever"] + ["spell"] * 3 * ("quiet" in trigger))

@@ -271,7 +271,7 @@ class Parser:
             if name == "score" and not self.model.half_life:
                 raise ModelError("the model has no score")
             return Fact(name)
-        if name not in ("count", "sum", "mean", "value", "since", "gap", "visits"):
+        if name not in ("count", "sum", "mean", "value", "since", "gap", "visits", "trend"):
             raise ModelError(f"{name} is no fact in {self.text!r}")
         self.take("(")
         of, window = self.take(), None
@@ -283,6 +283,9 @@ class Parser:
             self.take()
             text = self.take()
             window = text if text == "stage" else duration(text)
+        if name == "trend":
+            self.take(",")
+            window = duration(self.take())
         self.take(")")
         return Fact(name, of, window)
 
@@ -336,7 +339,7 @@ class Signal:
 
     def matches(self, event):
         return event.type in self.events and all(
-            same(event.properties.get(name), wanted) for name, wanted in self.where.items())
+            any(same(event.properties.get(name), one) for one in as_list(wanted)) for name, wanted in self.where.items())
 
 
 def same(found, wanted):
@@ -386,9 +389,14 @@ class Model:
                 source = yaml.load(file, Loader=ModelLoader)
         return Model(source)
 
+    @staticmethod
+    def kept(_signal):
+        """How many times of a signal a model with `trend` keeps; more only where a windowed count needs them."""
+        return 128
+
     def __init__(self, source):
         known("the model", source, ("model", "version", "signals", "stages"),
-              ("report", "score", "transitions", "triggers", "caps"))
+              ("report", "score", "transitions", "triggers", "caps", "migrate"))
         self.name, self.version = source["model"], source["version"]
         self.signals = {name: self.read_signal(name, given) for name, given in source["signals"].items()}
         self.stages = list(source["stages"])
@@ -468,7 +476,7 @@ class Model:
             raise ModelError(f"a trigger has one of enter, exit, in: {given}")
         kind = kinds[0]
         allowed = {"enter": ("from",), "exit": ("to",), "in": ("when", "after", "quiet", "if")}[kind]
-        known("a trigger", given, ("name", "campaign", kind), allowed + ("unless", "once", "channels"))
+        known("a trigger", given, ("name", "campaign", kind), allowed + ("unless", "once", "channels", "content", "touch"))
         if given["campaign"] in ("all", "objective"):
             raise ModelError(f"{given['campaign']} is no name for a campaign")
         trigger = Rule(given["name"], kind=kind, stage=self.stage(given[kind]), campaign=given["campaign"],
@@ -549,6 +557,7 @@ class Life:
     def fact(self, fact, now):
         """The fact at an instant, or None when it has no value yet."""
         name = fact.name
+        # Choice: count(s, stage) holds what was folded in the visit, whatever the events' own times.
         if name == "in_stage":
             return now - self.entered
         if name == "age":
@@ -564,6 +573,10 @@ class Life:
             if fact.window == "stage":
                 return sum(1 for event in events if event.visit == self.visit_number)
             return sum(1 for event in events if event.time > now - fact.window)
+        if name == "trend":     # percent of the former window's count; only the latest 128 times are kept
+            kept = sorted(event.time for event in events)[-self.model.kept(fact.of):]
+            former = sum(1 for time in kept if now - 2 * fact.window < time <= now - fact.window)
+            return Fraction(100 * sum(1 for time in kept if time > now - fact.window), former) if former else None
         if name == "since":
             return now - max(event.time for event in events) if events else None
         if name == "gap":
@@ -592,7 +605,10 @@ class Life:
         return all(parts) if expression[0] == "and" else any(parts)
 
     def quiet_since(self, rule):
-        """From when the silence of a rule counts."""
+        """From when the silence of a rule counts.
+
+        Choice: the customer's first event is the one with the smallest time, also when it came late.
+        """
         if rule.quiet_of is None:
             return self.last_seen()
         events = self.of(rule.quiet_of)
@@ -614,8 +630,8 @@ class Life:
             found.add(self.quiet_since(rule) + rule.quiet)
         for comparison in comparisons(rule.condition):
             fact, literal = comparison.fact, comparison.literal
-            if fact.name == "count" and isinstance(fact.window, int):
-                found.update(event.time + fact.window for event in self.of(fact.of))
+            if isinstance(fact.window, int):
+                found.update(event.time + times * fact.window for event in self.of(fact.of) for times in (1, 2))
             elif fact.name == "score":
                 found.update(self.score_changes(float(literal)))
             elif fact.name in ("since", "in_stage", "age"):
@@ -725,7 +741,7 @@ class Life:
             if trigger.kind == "enter" and trigger.stage == rule.to and left in (trigger.origin or [left]):
                 self.fire_trigger(trigger, now, cause, **{"from": left})
         objective = self.model.objectives.get(left)
-        if was_open:
+        if was_open:    # Choice: `reach` means that this very move leads there, not a later one.
             met = objective.reach == rule.to or any(signal in objective.when for signal in signals)
             # Choice: an objective without `within` is never missed, not even by leaving elsewhere.
             if met or objective.within is not None:
@@ -769,7 +785,7 @@ class Life:
             if trigger.kind == "in" and trigger.stage == self.stage \
                     and any(s in trigger.when for s in signals) and self.holds(trigger, now):
                 self.fire_trigger(trigger, now, cause)
-        # 5. Whatever is due by now.
+        # 5. Whatever is due by now.  Choice: its cause is a deadline, even where the event made it true.
         while (due := self.next_deadline()) and due.time <= now:
             self.fire(due)
 
@@ -832,7 +848,10 @@ class Engine:
             life.fire(life.next_deadline())
 
     def finish(self, until=None):
-        """The end of the events.  Choice: the "last event's time" is the largest time seen."""
+        """The end of the events.  Choice: the "last event's time" is the largest time of any good event.
+
+        Choice: `until` only adds or spares deadlines here; events after it are stepped all the same.
+        """
         if until is None:
             until = self.latest
         if until is not None:

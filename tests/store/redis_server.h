@@ -14,7 +14,8 @@ struct redis_server {
 };
 
 // Starts one with default settings, on a socket only, and the given arguments ("--port", "0", …; up to NULL; they must
-// live as long as the server). Returns when it answers. Fails the test if it does not.
+// live as long as the server; a first one without "--" is a configuration file). Returns when it answers. Fails the
+// test if it does not.
 void redis_server_start(struct redis_server *s, const char *const *args);
 // kill -9, and it is gone.
 void redis_server_kill(struct redis_server *s);
@@ -26,7 +27,7 @@ void redis_server_stop(struct redis_server *s);
 redisReply *redis_server_ask(const struct redis_server *s, const char *fmt, ...);
 // The same, without its reply.
 void redis_server_do(const struct redis_server *s, const char *fmt, ...);
-// A TCP port on the loopback on which nothing listens.
+// A TCP port on the loopback on which nothing listens, below those that outgoing connections take theirs from.
 int free_port(void);
-// Calls ready(arg) until it is true. Fails the test after 10 s.
+// Calls ready(arg) until it is true. Fails the test after 30 s.
 void wait_until(bool (*ready)(void *arg), void *arg, const char *what);

@@ -329,6 +329,45 @@ START_TEST(test_queries)
 }
 END_TEST
 
+// Splits the bucket of c-1, once, when a query has just found out how many buckets there are.
+static struct {
+    struct world *w;
+    struct cursor *cursor;
+} splitting;
+
+static uint64_t bucket_while_splitting(int model, struct span customer, uint64_t buckets)
+{
+    (void)model;
+    (void)customer;
+    struct load_field moved = {SPAN("c-1"), SPAN("moved")};
+    struct flush_split split = {.from = 0, .to = 1, .expected = 1, .moved = &moved, .nmoved = 1};
+    struct flush f = {.cursor = splitting.cursor, .splits = &split, .nsplits = 1};
+    struct why why;
+    if (splitting.cursor->buckets[0] == 1) {
+        splitting.cursor->buckets[0] = 2;
+        ck_assert_int_eq(splitting.w->ops->flush(splitting.w->a, &P, &ALICE, &f, &why), 0);
+    }
+    return buckets - 1;
+}
+
+START_TEST(test_a_query_during_a_split)
+{
+    struct world w;
+    struct why why;
+    world_open(&w, WORLD_REDIS, NULL);
+    struct cursor c = world_begin(&w, w.a, &ALICE);
+    c.buckets[0] = 1;
+    ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, &PUT, 1), 0);
+    splitting.w = &w;
+    splitting.cursor = &c;
+    struct findings f = {0};
+    struct redis_lookup l = {.customer = SPAN("c-1"), .bucket = bucket_while_splitting, .found = found, .arg = &f};
+    ck_assert_int_eq(redis_query_customer(w.b, "clicks", 8, &l, &why), 0);
+    ck_assert_str_eq(f.text, "3/0@10:moved ");
+    world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("redis");
@@ -343,6 +382,7 @@ int main(void)
     tcase_add_test(t, test_away_and_back);
     tcase_add_test(t, test_closed_connection);
     tcase_add_test(t, test_queries);
+    tcase_add_test(t, test_a_query_during_a_split);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

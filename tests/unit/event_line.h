@@ -3,9 +3,11 @@
 #include "event.h"
 
 #include <check.h>
+#include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <yyjson.h>
 
 #define ROWS(table) (int)(sizeof(table) / sizeof((table)[0]))
 
@@ -81,6 +83,61 @@ static inline void check_record(const struct field_map *m, const struct record *
     ck_assert_msg(k == 0 || *detail, "no detail");
     free(got);
     event_parser_free(p);
+}
+
+static inline void pack(msgpack_packer *to, yyjson_val *v)
+{
+    size_t i, n;
+    yyjson_val *key, *value;
+    switch (yyjson_get_type(v)) {
+    case YYJSON_TYPE_OBJ:
+        msgpack_pack_map(to, yyjson_obj_size(v));
+        yyjson_obj_foreach(v, i, n, key, value) {
+            pack(to, key);
+            pack(to, value);
+        }
+        break;
+    case YYJSON_TYPE_ARR:
+        msgpack_pack_array(to, yyjson_arr_size(v));
+        yyjson_arr_foreach(v, i, n, value)
+            pack(to, value);
+        break;
+    case YYJSON_TYPE_STR:
+        msgpack_pack_str(to, yyjson_get_len(v));
+        msgpack_pack_str_body(to, yyjson_get_str(v), yyjson_get_len(v));
+        break;
+    case YYJSON_TYPE_BOOL:
+        (yyjson_get_bool(v) ? msgpack_pack_true : msgpack_pack_false)(to);
+        break;
+    case YYJSON_TYPE_NUM:
+        if (yyjson_is_uint(v))
+            msgpack_pack_uint64(to, yyjson_get_uint(v));
+        else if (yyjson_is_sint(v))
+            msgpack_pack_int64(to, yyjson_get_sint(v));
+        else
+            msgpack_pack_double(to, yyjson_get_real(v));
+        break;
+    default:
+        msgpack_pack_nil(to);
+    }
+}
+
+// The same record with its JSON value as msgpack.
+static inline void check_packed(const struct field_map *m, const struct record *r, const char *want)
+{
+    yyjson_doc *doc = yyjson_read(r->value.p, r->value.n, 0);
+    if (!doc)
+        return; // no JSON: that is its row's point
+    msgpack_sbuffer buffer;
+    msgpack_sbuffer_init(&buffer);
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    pack(&packer, yyjson_doc_get_root(doc));
+    struct record packed = *r;
+    packed.value = (struct span){buffer.data, buffer.size};
+    check_record(m, &packed, want);
+    msgpack_sbuffer_destroy(&buffer);
+    yyjson_doc_free(doc);
 }
 
 // The preset, asked for the properties plan, paid and a/b.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "ports.h"
 #include "test_config_mistakes.h"
 
@@ -91,14 +92,24 @@ END_TEST
 
 // Each property that would break the promise, by name.
 static const char *const reserved[] = {
-    "enable.auto.commit",    "enable.auto.offset.store",
-    "isolation.level",       "group.id",
-    "group.instance.id",     "group.protocol",
-    "transactional.id",      "transaction.timeout.ms",
-    "auto.offset.reset",     "acks",
-    "enable.idempotence",    "partitioner",
-    "bootstrap.servers",     "metadata.broker.list",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "isolation.level",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "transactional.id",
+    "transaction.timeout.ms",
+    "auto.offset.reset",
+    "acks",
+    "enable.idempotence",
+    "partitioner",
+    "bootstrap.servers",
+    "metadata.broker.list",
     "request.required.acks",
+    "enable.partition.eof",
+    "partition.assignment.strategy",
+    "allow.auto.create.topics",
 };
 enum { RESERVED = sizeof(reserved) / sizeof(reserved[0]) };
 
@@ -331,6 +342,21 @@ START_TEST(test_unknown_campaign_warns)
 }
 END_TEST
 
+START_TEST(test_too_many_campaigns)
+{
+    struct buffer b = {0};
+    char *mistakes;
+    buffer_text(&b, BASE "outputs:\n  campaigns:\n");
+    for (int i = 0; i < TOPICS_MAX - 3; i++)
+        buffer_printf(&b, "    c%d: t%d\n", i, i);
+    buffer_byte(&b, '\0');
+    ck_assert_ptr_null(load(b.p, NULL, &mistakes));
+    ck_assert_str_eq(mistakes, "c.yaml:5:5: outputs.campaigns has 61 topics; it can have 60\n");
+    free(mistakes);
+    buffer_clear(&b);
+}
+END_TEST
+
 START_TEST(test_no_file)
 {
     struct config *c = NULL;
@@ -373,6 +399,7 @@ int main(void)
     tcase_add_test(t, test_everything);
     tcase_add_test(t, test_override);
     tcase_add_test(t, test_unknown_campaign_warns);
+    tcase_add_test(t, test_too_many_campaigns);
     tcase_add_test(t, test_no_file);
     tcase_add_test(t, test_elsewhere);
     suite_add_tcase(suite, t);

@@ -15,6 +15,7 @@ static const struct {
 } packed[] = {
     {PACKED("\x00", "\xca\x41\xc8\xcc\xcd"), START " value=25.1"}, // a float's shortest
     {PACKED("\x00", "\xca\x3a\x03\x12\x6f"), START " value=0.001"}, // 0.0005 as a float
+    {PACKED("\x00", "\xca\x3f\x80\x10\x62"), START " value=1.001"}, // 1.0005, as a double below the half
     {PACKED("\x00", "\xca\xbf\x80\x00\x00"), START " value=-1.0"},
     {PACKED("\x00", "\xcb\x3f\xf0\x02\x0c\x49\xba\x5e\x35"), START " value=1.001"},
     {PACKED("\x00", "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"), START " no-value"}, // NaN
@@ -34,6 +35,7 @@ static const struct {
     {PACKED("\xc7\x0c\xff\x3b\x9a\xca\x00\x00\x00\x00\x00\x69\x5b\x90\x6e", "\x05"), "bad: time"}, // 10^9 ns
     {PACKED("\xc7\x0c\xff\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff", "\x05"), "bad: time"}, // 1969
     {PACKED("\xc7\x0c\xff\x00\x00\x00\x00\x00\x00\x00\x3a\xff\xf4\x41\x80", "\x05"), "bad: time"}, // 10000
+    {PACKED("\xc7\x0c\xff\x00\x00\x00\x00\x00\x41\x89\x37\x4b\xc6\xa7\xf0", "\x05"), "bad: time"}, // 2^64 ms
     {PACKED("\xd5\xff\x00\x00", "\x05"), "bad: time"}, // no timestamp of two bytes
     {PACKED("\xd6\x01\x69\x5b\x90\x6e", "\x05"), "bad: time"}, // another extension
     {PACKED("\xcb\x42\x79\xb8\xda\xc2\xe2\xb0\x00", "\x05"), UTC ".123Z value=5.0"}, // a whole double

@@ -57,6 +57,7 @@ START_TEST(test_bounds)
     for (int i = 0; i < PROPS_MAX; i++)
         ck_assert_int_eq(field_map_prop(&m, name, (size_t)sprintf(name, "p%d", i)), i);
     ck_assert_int_eq(field_map_prop(&m, "p64", 3), -1);
+    ck_assert_int_eq(field_map_prop(&m, "p", 1), -1);
     ck_assert_int_eq(field_map_prop(&m, "p63", 3), 63);
     ck_assert_int_eq(field_map_prop(&m, "p12 and more", 3), 12);
     field_map_clear(&m);
@@ -106,6 +107,8 @@ START_TEST(test_map)
     char text[JSON_BYTES];
     struct record r = {.timestamp = INT64_C(1767608431000), .value = json(maps[_i].json, text)};
     check_record(&m, &r, maps[_i].line);
+    m.format = FORMAT_MSGPACK;
+    check_packed(&m, &r, maps[_i].line);
     field_map_clear(&m);
 }
 END_TEST

@@ -223,6 +223,7 @@ static const struct {
     {"\xe0\x9f\xbf", 3, false}, {"\xf0\x8f\xbf\xbf", 4, false}, {"\xed\xa0\x80", 3, false},
     {"\xed\xbf\xbf", 3, false}, {"\xf4\x90\x80\x80", 4, false}, {"\xf5\x80\x80\x80", 4, false},
     {"\xff", 1, false}, {"\xc3", 1, false}, {"\xe2\x82", 2, false}, {"\xf0\x9f\x98", 3, false},
+    {"\xc3\xa9", 1, false}, {"\xe2\x82\xac", 2, false}, {"\xf0\x9f\x98\x80", 3, false}, // cut
     {"\xc3x", 2, false}, {"\xe2\x82x", 3, false}, {"\xe2x\x82", 3, false},
 };
 

@@ -4,7 +4,7 @@
 // one run.
 #pragma once
 #include "model.h"
-#include "yaml.h"
+#include "yaml_tree.h"
 #include "buffer.h"
 #include "cleanup.h"
 #include <assert.h>

@@ -2,14 +2,14 @@
 // of an alias, and only they let the limits bite before memory is spent. The document owns its nodes by one
 // list; an alias shares its anchor's node.
 #define _GNU_SOURCE // stpcpy
-#include "yaml.h"
+#include "yaml_tree.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 // libyaml's header. Its name is that of ours: by way of its folder it is found even where -I names this one.
-#include <../include/yaml.h>
+#include <yaml.h>
 
 #include "cleanup.h"
 #include "bounds.h"

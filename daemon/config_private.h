@@ -3,7 +3,7 @@
 // text that goes through the same reader. No mistake stops the reading: all come out in one run.
 #pragma once
 #include "config.h"
-#include "yaml.h"
+#include "yaml_tree.h"
 
 struct config_texts { // a list of texts that live as long as the configuration
     char *text;

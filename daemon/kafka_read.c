@@ -8,7 +8,7 @@
 enum { BATCH = 1000, SLICE_MS = 100, QUIET_MS = 2000 };
 
 static const struct kafka_setting defaults[] = {
-    {"fetch.wait.max.ms", "50"},
+    {"fetch.wait.max.ms", "5"}, // the end is told only when a fetch returns with nothing
     {"fetch.queue.backoff.ms", "5"},
     {"queued.min.messages", "10000"},
     {"queued.max.messages.kbytes", "16384"},

@@ -1,5 +1,5 @@
 // Any bytes as a YAML document: a tree that keeps the promises of yaml.h, or mistakes with their places.
-#include "yaml.h"
+#include "yaml_tree.h"
 
 #include <stdint.h>
 #include <stdlib.h>

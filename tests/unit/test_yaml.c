@@ -2,7 +2,7 @@
 // reported instead. Diagnostics and the nearest name have their rows here too, for it is here that they are
 // first made.
 #define _GNU_SOURCE // open_memstream
-#include "yaml.h"
+#include "yaml_tree.h"
 
 #include <check.h>
 #include <stdio.h>

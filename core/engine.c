@@ -29,6 +29,7 @@ static void part_drop(struct engine *e, struct part *p)
 {
     cache_clear(&p->cache);
     published_clear(&p->published);
+    versions_clear(&p->versions);
     for (int m = 0; m < e->config.program->nmodels; m++) {
         free(p->bound[m]);
         p->bound[m] = NULL;

@@ -1,6 +1,6 @@
 // What the rooms of the engine share. engine.c: rounds and assignments; engine_take.c: taking a partition, the end of
 // a replay; engine_step.c: events and deadlines; engine_publish.c: outputs, transactions, decisions; engine_flush.c:
-// the atomic write. Their functions return 0, or negative (fatal). A port that fails leaves its partition in doubt: it
+// the atomic write; engine_switch.c: another program. Their functions return 0, or negative (fatal). A port that fails leaves its partition in doubt: it
 // is dropped on the spot by part_doubt (or part_halt), so after each call part_running tells whether to go on.
 #pragma once
 #include "cache.h"
@@ -20,6 +20,28 @@ enum {
     SWEEP_BACKLOG_MS = 500,    // between two sweeps of stored buckets while there is more to read
 };
 
+struct version { // of a model, kept beside the states
+    char *name, *text; // owned
+    size_t text_bytes;
+    uint32_t number;
+    uint64_t order;
+    int64_t clock;       // ms UTC; INT64_MIN: with the first event
+    struct model *model; // owned; compiled when a state wants it
+};
+
+struct versions { // by order
+    struct version *v;
+    size_t n;
+};
+
+struct former_stats { // as the former program named them; while switching
+    struct former_stat {
+        char *field;
+        int64_t value;
+    } *v;
+    size_t n;
+};
+
 struct part {
     char *topic; // owned
     struct part_key key;
@@ -37,6 +59,8 @@ struct part {
     int64_t decided;        // events before this offset were decided before: journal, not wall clock
     struct cache cache;
     struct published published;
+    struct versions versions;
+    struct former_stats former;
     uint64_t buckets[MODELS_MAX], customers[MODELS_MAX]; // with what is unflushed
     int64_t *bound[MODELS_MAX];    // by bucket: no score in the store is above it; NEVER: unknown
     size_t nbound[MODELS_MAX];
@@ -112,6 +136,15 @@ static inline bool part_running(const struct part *p)
 void part_take(struct engine *e, struct part *p);
 int part_replay_end(struct engine *e, struct part *p); // goes live if the replay is over
 
+// engine_switch.c
+int versions_recall(struct engine *e, struct part *p, struct why *why);
+int versions_remember(struct engine *e, struct part *p, int64_t clock, struct why *why); // those not at work yet
+void versions_clear(struct versions *v);
+// Turns the states over to the configured program; what it says is refused halts the partition. A port_result.
+int part_switch(struct engine *e, struct part *p, struct why *why);
+// A state of this or any former version. 0; 1: it cannot be read; negative: no memory.
+int state_read(struct engine *e, struct part *p, int model, struct span state, struct customer *c);
+
 // engine_step.c
 int part_event(struct engine *e, struct part *p, const struct record *r);
 int part_deferred(struct engine *e, struct part *p);   // loads and steps what part_event put off
@@ -126,7 +159,8 @@ int publish_effects(struct engine *e, struct part *p, const struct entry *entry,
 int publish_dead_letter(struct engine *e, struct part *p, const struct record *r, enum bad_reason reason,
                         const char *detail);
 int publish_decision(struct engine *e, struct part *p, const char *kind, int64_t offset, int64_t clock);
-int publish_start(struct engine *e, struct part *p);
+// Journals the whole program, in a transaction of its own with the group's offset. A port_result.
+int publish_program(struct engine *e, struct part *p, const char *kind, int64_t offset, int64_t clock, struct why *why);
 void publish_commit(struct engine *e, bool offsets_only); // doubts the partitions that it failed for
 void publish_abort(struct engine *e, const char *why);
 

@@ -264,6 +264,7 @@ static int journal(struct engine *e, struct part *p, const char *kind, int64_t o
     struct record_text t;
     t.n = 0;
     add_text(&t, "content-type", "application/json");
+    add_text(&t, "engaged-digest", e->config.program->digest);
     our_headers(&t, e, p, kind, offset, clock);
     struct out_record out = {.topic = e->config.journal, .partition = p->key.partition,
                              .key = {t.partition, strlen(t.partition)}, .value = {body->p, body->n},
@@ -299,36 +300,6 @@ int publish_decision(struct engine *e, struct part *p, const char *kind, int64_t
     return r < 0 ? r : 0;
 }
 
-// The first entry: where stepping begins, and by which program; with the group's offset, before any event is stepped.
-int publish_start(struct engine *e, struct part *p)
-{
-    struct why why = {0};
-    e->body.n = 0;
-    struct json_writer j = json_writer_to(&e->body);
-    journal_head(&j, e, "start", p->cursor.start, INT64_MIN);
-    json_key(&j, "models");
-    json_array(&j);
-    for (int i = 0; i < e->config.program->nmodels; i++) {
-        const struct model *m = engine_model(e, i);
-        json_object(&j);
-        json_key(&j, "name"), json_text(&j, m->name);
-        json_key(&j, "version"), json_int(&j, m->version);
-        json_key(&j, "digest"), json_text(&j, m->digest);
-        json_key(&j, "text"), json_span(&j, (struct span){m->text, m->text_bytes});
-        json_object_end(&j);
-    }
-    json_array_end(&j);
-    json_object_end(&j);
-    if (e->body.failed)
-        return ERR_NOMEM;
-    int r = journal(e, p, "start", p->cursor.start, INT64_MIN, &e->body, &why);
-    if (r > 0)
-        part_doubt(e, p, r, "writing the start to the journal", why.text);
-    return r < 0 ? r : 0;
-}
-
-// ---- transactions
-
 static void note_tails(struct engine *e, const struct produced *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -338,6 +309,57 @@ static void note_tails(struct engine *e, const struct produced *v, size_t n)
                 e->parts[k]->tails[topic] = v[i].next;
         }
 }
+
+static void put_models(struct json_writer *j, const struct program *p)
+{
+    json_key(j, "models");
+    json_array(j);
+    for (int i = 0; i < p->nmodels; i++) {
+        const struct model *m = p->models[i];
+        json_object(j);
+        json_key(j, "name"), json_text(j, m->name);
+        json_key(j, "version"), json_int(j, m->version);
+        json_key(j, "digest"), json_text(j, m->digest);
+        json_key(j, "text"), json_span(j, (struct span){m->text, m->text_bytes});
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+// `start`, the first entry: where stepping begins, and by which program; `switch`: another program from here on.
+int publish_program(struct engine *e, struct part *p, const char *kind, int64_t offset, int64_t clock, struct why *why)
+{
+    if (e->in_transaction)
+        publish_commit(e, false);
+    e->body.n = 0;
+    struct json_writer j = json_writer_to(&e->body);
+    journal_head(&j, e, kind, offset, clock);
+    put_models(&j, e->config.program);
+    json_object_end(&j);
+    if (e->body.failed)
+        return ERR_NOMEM;
+    int r = journal(e, p, kind, offset, clock, &e->body, why);
+    struct commit_offset to = {.source = p->key, .offset = offset > p->committed ? offset : p->committed,
+                               .clock = clock > p->committed_clock ? clock : p->committed_clock};
+    const struct produced *produced;
+    size_t n;
+    if (r == PORT_OK)
+        r = e->ports.sink->commit(e->ports.sink_ctx, &to, 1, &produced, &n, why);
+    else if (e->in_transaction)
+        e->ports.sink->abort(e->ports.sink_ctx, &(struct why){0});
+    e->in_transaction = false;
+    p->outputs = 0;
+    if (r == PORT_OK) {
+        count_add(&e->counters->commits, 1);
+        note_tails(e, produced, n);
+        p->committed = to.offset;
+        p->committed_clock = to.clock;
+        note(e, NOTE_INFO, p, "%s at offset %" PRId64 " with program %s", kind, offset, e->config.program->digest);
+    }
+    return r;
+}
+
+// ---- transactions
 
 static size_t offsets_of(const struct engine *e, struct commit_offset *offsets, struct part **parts, bool all)
 {

@@ -141,14 +141,10 @@ static int defer(struct engine *e, struct part *p, struct entry *entry, int mode
 static void unreadable(struct engine *e, struct part *p, int model, struct span id, struct span state)
 {
     uint32_t version = 0;
-    const struct model *m = engine_model(e, model);
-    if (customer_version((const uint8_t *)state.p, state.n, &version))
-        part_halt(e, p, "the state of customer %.*s in model %s is damaged (%zu bytes): restore Redis from a backup, "
-                  "or run engagectl rebuild", (int)(id.n < 64 ? id.n : 64), id.p, m->name, state.n);
-    else
-        part_halt(e, p, "the state of customer %.*s in model %s was written by version %" PRIu32 ", this is version %"
-                  PRIu32 " with other facts: run the version that wrote it", (int)(id.n < 64 ? id.n : 64), id.p,
-                  m->name, version, m->version);
+    customer_version((const uint8_t *)state.p, state.n, &version);
+    part_halt(e, p, "the state of customer %.*s in model %s (%zu bytes, version %" PRIu32 ") cannot be read: it is damaged, "
+              "or the text of that version is lost; restore Redis from a backup, or run engagectl rebuild",
+              (int)(id.n < 64 ? id.n : 64), id.p, engine_model(e, model)->name, state.n, version);
 }
 
 static int entry_fill(struct engine *e, struct part *p, struct entry *entry, struct span state)
@@ -158,10 +154,11 @@ static int entry_fill(struct engine *e, struct part *p, struct entry *entry, str
         return 0;
     }
     const struct model *m = engine_model(e, entry->model);
-    if (customer_decode(m, (const uint8_t *)state.p, state.n, entry->c)) {
+    int r = state_read(e, p, entry->model, state, entry->c);
+    if (r > 0)
         unreadable(e, p, entry->model, (struct span){entry->id, entry->id_bytes}, state);
-        return 0;
-    }
+    if (r)
+        return r < 0 ? r : 0;
     step_due(m, entry->c);
     entry->state = ENTRY_KNOWN;
     entry->stored = true;
@@ -318,10 +315,11 @@ static int sweep_field(struct engine *e, struct part *p, int model, const struct
     struct entry *entry = cache_find(&p->cache, hash, model, f->customer);
     struct customer *c = entry ? entry->c : e->spare;
     if (!entry) {
-        if (customer_decode(m, (const uint8_t *)f->state.p, f->state.n, c)) {
+        int r = state_read(e, p, model, f->state, c);
+        if (r > 0)
             unreadable(e, p, model, f->customer, f->state);
-            return 0;
-        }
+        if (r)
+            return r < 0 ? r : 0;
         step_due(m, c);
         if (c->due < before) {
             if (!(entry = cache_add(&p->cache, m, hash, model, f->customer)))
@@ -329,7 +327,7 @@ static int sweep_field(struct engine *e, struct part *p, int model, const struct
             memcpy(entry->c, c, customer_bytes(m));
             entry->state = ENTRY_KNOWN;
             entry->stored = true;
-            int r = customer_time(e, p, entry, before, p->position, p->clock);
+            r = customer_time(e, p, entry, before, p->position, p->clock);
             if (r || !part_running(p))
                 return r;
             c = entry->c;

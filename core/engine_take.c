@@ -71,27 +71,6 @@ static int without_cursor(struct engine *e, struct part *p, bool empty, int64_t 
     return first_cursor(e, p, &p->cursor, why);
 }
 
-static int write_start(struct engine *e, struct part *p, struct why *why)
-{
-    const struct produced *produced;
-    size_t n;
-    if (e->in_transaction)
-        publish_commit(e, false);
-    int r = publish_start(e, p);
-    if (r || p->state != PART_TAKING || !e->in_transaction)
-        return r ? r : PORT_AWAY;
-    struct commit_offset offset = {.source = p->key, .offset = p->cursor.start, .clock = INT64_MIN};
-    r = e->ports.sink->commit(e->ports.sink_ctx, &offset, 1, &produced, &n, why);
-    e->in_transaction = false;
-    p->outputs = 0;
-    if (r == PORT_OK) {
-        count_add(&e->counters->commits, 1);
-        p->committed = later(p->committed, p->cursor.start);
-        note(e, NOTE_INFO, p, "first start, at offset %" PRId64, p->cursor.start);
-    }
-    return r;
-}
-
 // ---- what is published
 
 struct reading {
@@ -169,10 +148,28 @@ static bool cursor_fits(struct engine *e, struct part *p)
         part_halt(e, p, "the topic had %" PRId32 " partitions when its states were begun and has %" PRId32 " now: "
                   "customers would move between partitions; use a new topic and a new app, or run engagectl rebuild",
                   c->partitions, e->config.partitions);
-    else if (strcmp(c->program, e->config.program->digest) != 0)
-        part_halt(e, p, "the states were written by program %s, this is %s (another model, field map, grace or time "
-                  "mode): run the former one, or a new app", c->program, e->config.program->digest);
     return p->state != PART_HALTED;
+}
+
+// Whether something was said in public that the states do not know yet.
+static bool replay_wanted(const struct part *p)
+{
+    const struct cursor *c = &p->cursor;
+    const struct published *s = &p->published;
+    return s->n > 0 || c->offset < p->committed || c->clock < p->committed_clock ||
+           (s->any && (c->offset < s->offset || c->clock < s->clock));
+}
+
+static int check_program(struct engine *e, struct part *p, struct why *why)
+{
+    if (!strcmp(p->cursor.program, e->config.program->digest))
+        return PORT_OK;
+    if (!replay_wanted(p))
+        return part_switch(e, p, why);
+    part_halt(e, p, "program %s has published more than its states in Redis tell, and this is program %s (another "
+              "model, field map, grace or time mode): start engaged with the former configuration, stop it, and come "
+              "back", p->cursor.program, e->config.program->digest);
+    return PORT_OK;
 }
 
 static int log_reaches(struct engine *e, struct part *p, struct why *why)
@@ -240,8 +237,7 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
     p->decided = p->committed;
     if (p->published.any)
         p->decided = later(p->decided, p->published.offset);
-    bool replay = p->published.n > 0 || p->position < p->decided || p->clock < p->committed_clock ||
-                  (p->published.any && p->clock < p->published.clock);
+    bool replay = replay_wanted(p);
     if ((r = e->ports.log->seek(e->ports.log_ctx, &p->key, p->position, why)) != PORT_OK)
         return r;
     p->state = replay ? PART_REPLAYING : PART_LIVE;
@@ -267,12 +263,15 @@ void part_take(struct engine *e, struct part *p)
         r = without_cursor(e, p, empty, journal_high, &why);
     if (r == PORT_OK && p->state == PART_TAKING && cursor_fits(e, p)) {
         p->seen_cursor = true;
-        if (journal_high == 0)
-            r = write_start(e, p, &why);
+        r = versions_recall(e, p, &why);
+        if (r == PORT_OK && journal_high == 0 && (r = versions_remember(e, p, INT64_MIN, &why)) == PORT_OK)
+            r = publish_program(e, p, "start", p->cursor.start, INT64_MIN, &why);
         if (r == PORT_OK && p->state == PART_TAKING)
             r = log_reaches(e, p, &why);
         if (r == PORT_OK && p->state == PART_TAKING)
             r = read_published(e, p, &why);
+        if (r == PORT_OK && p->state == PART_TAKING)
+            r = check_program(e, p, &why);
         if (r == PORT_OK && p->state == PART_TAKING)
             r = begin_stepping(e, p, &why);
     }
@@ -318,8 +317,7 @@ static int leftovers(struct engine *e, struct part *p, struct why *why)
                 return r;
             if (entry)
                 ordinal = entry->c->ordinal;
-            else if (item.state.p && !customer_decode(program->models[model], (const uint8_t *)item.state.p,
-                                                      item.state.n, e->spare))
+            else if (item.state.p && !state_read(e, p, model, item.state, e->spare))
                 ordinal = e->spare->ordinal;
         }
         if (ordinal < id->ordinal)

@@ -109,6 +109,13 @@ struct flush { // everything of one atomic write; all spans belong to the caller
     size_t nstats;
 };
 
+struct model_text { // a version of a model that states of the partition may have been written by
+    struct span name, text;
+    uint32_t version;
+    uint64_t order; // 1, 2, 3 …: the largest is at work
+    int64_t clock;  // ms UTC: the partition clock when it came; INT64_MIN: with the first event
+};
+
 struct store_ops {
     // Makes `owner` the partition's owner and returns the cursor as it stands, and its statistics. A missing cursor
     // is not created (`exists` false), *ret_empty then tells whether no other key of the partition's is there.
@@ -131,6 +138,11 @@ struct store_ops {
     // All statistics of the partition, by callback.
     int (*stats)(void *ctx, const struct part_key *p, void (*each)(void *arg, struct span field, int64_t value),
                  void *arg, struct why *ret_why);
+    // Keeps texts of models beside the states; the same name and version replaces. Not fenced: what is kept follows from
+    // the journal.
+    int (*remember)(void *ctx, const struct part_key *p, const struct model_text *v, size_t n, struct why *ret_why);
+    int (*recall)(void *ctx, const struct part_key *p, int (*each)(void *arg, const struct model_text *t), void *arg,
+                  struct why *ret_why); // each() < 0 stops with that value
 };
 
 // ---- sink

@@ -192,6 +192,12 @@ int published_add(struct published *p, const char *app, const struct part_key *p
         if ((!dead || (h.digest.p && span_is(h.digest, "future"))) && add_rejected(p, at))
             return ERR_NOMEM;
     }
+    if (span_is(h.kind, "switch") && h.digest.n == sizeof p->program - 1) {
+        p->switched = true;
+        p->switch_clock = clock;
+        memcpy(p->program, h.digest.p, h.digest.n);
+        p->program[h.digest.n] = '\0';
+    }
     if (clock != INT64_MIN && add_advance(p, offset, clock))
         return ERR_NOMEM;
     if (journal)

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// libyaml's header. Its name is that of ours: by way of its folder it is found even where -I names this one.
 #include <yaml.h>
 
 #include "cleanup.h"

@@ -15,6 +15,7 @@
 #include "kafka_topics.h"
 #include "log.h"
 #include "lookup.h"
+#include "migrate.h"
 #include "notify.h"
 #include "version.h"
 #include "worker.h"
@@ -133,10 +134,99 @@ static int start_workers(struct app *a)
     return 0;
 }
 
+static int start_http(struct app *a)
+{
+    const struct config *c = a->config;
+    struct http_options o = {.host = c->http.host, .port = c->http.port, .board = a->board, .counters = a->counters,
+                             .ncounters = (size_t)a->nworkers, .stalled_ms = STALLED_MS, .customer = lookup_customer,
+                             .arg = a->lookup};
+    struct why why = {0};
+    if (!o.host)
+        return 0;
+    int r = http_start(&o, &a->http, &why);
+    if (r > 0)
+        log_note(NOTE_ERROR, LOG_MESSAGE(why.text));
+    return r == 0 ? 0 : r > 0 ? EX_UNAVAILABLE : EX_OSERR;
+}
+
+// 0, a status, or -1: asked to end.
+static int app_start(struct app *a)
+{
+    int status = check_topics(a);
+    if (status == 0)
+        status = start_workers(a);
+    if (status == 0 && !(a->lookup = lookup_new(a->config, a->partitions)))
+        status = EX_OSERR;
+    return status ? status : start_http(a);
+}
+
+static void app_stop(struct app *a)
+{
+    a->http = http_stop(a->http);
+    for (int i = 0; i < a->nworkers; i++)
+        atomic_store(&a->workers[i].stop, true);
+    for (int i = 0; i < a->nworkers; i++)
+        worker_join(&a->workers[i]);
+    free(a->workers);
+    free(a->counters);
+    a->workers = NULL;
+    a->counters = NULL;
+    a->nworkers = 0;
+    a->board = status_board_free(a->board);
+    a->lookup = lookup_free(a->lookup);
+}
+
 // ---- running
 
-// A wrong file never takes a running daemon down: what is at work stays, and the log says why.
-static void reload(struct app *a)
+static int64_t population(const struct status *s, const char *model, const char *stage)
+{
+    char field[2 * NAME_BYTES_MAX + 16];
+    snprintf(field, sizeof field, "%s:stage:%s", model, stage);
+    for (size_t i = 0; i < s->npopulations; i++)
+        if (!strcmp(s->populations[i].field, field))
+            return s->populations[i].value;
+    return 0;
+}
+
+// Whether a new version of a model may take over from the old one at work; logs why not.
+static bool may_follow(const struct model *old, const struct model *fresh, const struct status *s)
+{
+    char text[512];
+    if (old->version == fresh->version && strcmp(old->digest, fresh->digest) != 0) {
+        snprintf(text, sizeof text, "model %s has changed, but is still version %u: raise `version`", fresh->name,
+                 fresh->version);
+        log_note(NOTE_ERROR, LOG_MESSAGE(text));
+        return false;
+    }
+    for (int i = 0; i < old->nstages; i++) {
+        int64_t n = population(s, old->name, old->stages[i].name);
+        if (n == 0 || migrate_stage(old, i, fresh) != NONE)
+            continue;
+        snprintf(text, sizeof text, "version %u of model %s has no stage %s, where %lld customers are: add `migrate: "
+                 "{%s: STAGE}`", fresh->version, fresh->name, old->stages[i].name, (long long)n, old->stages[i].name);
+        log_note(NOTE_ERROR, LOG_MESSAGE(text));
+        return false;
+    }
+    return true;
+}
+
+static bool may_switch(struct app *a, const struct config *fresh)
+{
+    struct status s;
+    bool may = true;
+    if (status_take(a->board, &s))
+        return false;
+    for (int i = 0; i < fresh->program.nmodels; i++)
+        for (int k = 0; k < a->config->program.nmodels; k++)
+            if (!strcmp(fresh->program.models[i]->name, a->config->program.models[k]->name))
+                may &= may_follow(a->config->program.models[k], fresh->program.models[i], &s);
+    status_clear(&s);
+    return may;
+}
+
+// A wrong file never takes a running daemon down: what is at work stays, and the log says why. A right one does: the
+// workers stop in order, and new ones take the partitions over with the new program.
+static int reload(struct app *a)
 {
     struct config *fresh = NULL;
     struct diags d = {0};
@@ -145,17 +235,26 @@ static void reload(struct app *a)
     diags_sort(&d);
     _cleanup_free_ char *text = diags_format(&d);
     diags_clear(&d);
-    if (r != 0) {
+    if (r != 0 || !may_switch(a, fresh)) {
         log_note(NOTE_ERROR, LOG_MESSAGE("not reloaded, the former configuration stays"), LOG_TEXT("mistakes", text));
-    } else {
-        log_level_set((enum note_level)fresh->log.level);
-        if (strcmp(fresh->program.digest, a->config->program.digest) != 0)
-            log_note(NOTE_WARNING, LOG_MESSAGE("the models, field map or time settings have changed: they are read at "
-                                               "a start only; the former ones stay"));
-        log_note(NOTE_INFO, LOG_MESSAGE("reloaded the log level"));
+        config_free(fresh);
+        notify_ready();
+        return 0;
     }
-    config_free(fresh);
-    notify_ready();
+    log_level_set((enum note_level)fresh->log.level);
+    bool same = !strcmp(fresh->program.digest, a->config->program.digest);
+    log_note(NOTE_INFO, LOG_MESSAGE(same ? "reloaded the log level" : "reloading the models"),
+             LOG_TEXT("program", fresh->program.digest));
+    if (same) {
+        config_free(fresh);
+        notify_ready();
+        return 0;
+    }
+    app_stop(a);
+    config_free(a->config);
+    a->config = fresh;
+    a->ready = false; // said again when the partitions are taken
+    return app_start(a);
 }
 
 static void show_status(struct app *a)
@@ -189,21 +288,6 @@ static void watch(struct app *a)
     }
 }
 
-static int start_http(struct app *a)
-{
-    const struct config *c = a->config;
-    struct http_options o = {.host = c->http.host, .port = c->http.port, .board = a->board, .counters = a->counters,
-                             .ncounters = (size_t)a->nworkers, .stalled_ms = STALLED_MS, .customer = lookup_customer,
-                             .arg = a->lookup};
-    struct why why = {0};
-    if (!o.host)
-        return 0;
-    int r = http_start(&o, &a->http, &why);
-    if (r > 0)
-        log_note(NOTE_ERROR, LOG_MESSAGE(why.text));
-    return r == 0 ? 0 : r > 0 ? EX_UNAVAILABLE : EX_OSERR;
-}
-
 static int run(struct app *a)
 {
     int64_t shown = 0;
@@ -211,8 +295,9 @@ static int run(struct app *a)
         int s = next_signal(a, TICK_MS);
         if (is_end(s))
             return 0;
-        if (s == SIGHUP)
-            reload(a);
+        int status = s == SIGHUP ? reload(a) : 0;
+        if (status)
+            return status;
         for (int i = 0; i < a->nworkers; i++)
             if (atomic_load(&a->workers[i].ended))
                 return atomic_load(&a->workers[i].status);
@@ -234,27 +319,13 @@ int app_run(struct config *config, const char *const *overrides)
     sigaddset(&a.signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &a.signals, NULL); // inherited by every thread: only this one hears them
     signal(SIGPIPE, SIG_IGN);
-    int status = check_topics(&a);
-    if (status == 0)
-        status = start_workers(&a);
-    if (status == 0 && !(a.lookup = lookup_new(config, a.partitions)))
-        status = EX_OSERR;
-    if (status == 0)
-        status = start_http(&a);
+    int status = app_start(&a);
     if (status == 0)
         status = run(&a);
     notify_stopping();
-    http_stop(a.http);
-    for (int i = 0; i < a.nworkers; i++)
-        atomic_store(&a.workers[i].stop, true);
-    for (int i = 0; i < a.nworkers; i++)
-        worker_join(&a.workers[i]);
+    app_stop(&a);
     log_note(NOTE_INFO, LOG_MESSAGE("ended"), LOG_INT("status", status > 0 ? status : 0));
     log_flush(true);
-    free(a.workers);
-    free(a.counters);
-    status_board_free(a.board);
-    lookup_free(a.lookup);
-    config_free(config);
+    config_free(a.config);
     return status > 0 ? status : 0;
 }

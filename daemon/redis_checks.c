@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum {
-    VERSION_MIN = 60200,       // ZADD LT
-    LISTPACK_VALUE_MIN = 256,  // bytes; a state above it makes its whole bucket a table, of 2.5 times the size
+    VERSION_MIN = 60200,      // ZADD LT
+    LISTPACK_VALUE_MIN = 256, // bytes; a state above it makes its whole bucket a table, of 2.5 times the size
     LISTPACK_ENTRIES_MIN = 128 // customers; buckets hold up to 64, twice that before a split
 };
 
@@ -51,27 +51,34 @@ int redis_check_info(const char *info, struct redis_facts *ret, struct why *ret_
     if (!*info_get(info, "redis_mode", v, sizeof(v)))
         info_get(info, "server_mode", v, sizeof(v)); // Valkey's name for it
     if (!strcmp(v, "sentinel"))
-        return verdict(ret_why, PORT_REFUSED, "this is a Sentinel, it keeps no data: write its address as "
-                                              "redis-sentinel://HOST:26379/MASTER in redis.url");
+        return verdict(ret_why, PORT_REFUSED,
+                       "this is a Sentinel, it keeps no data: write its address as "
+                       "redis-sentinel://HOST:26379/MASTER in redis.url");
     if (!strcmp(v, "cluster"))
-        return verdict(ret_why, PORT_REFUSED, "this is a node of a Redis Cluster, which is not yet supported: give "
-                                              "redis.url a server with cluster-enabled no");
+        return verdict(ret_why, PORT_REFUSED,
+                       "this is a node of a Redis Cluster, which is not yet supported: give "
+                       "redis.url a server with cluster-enabled no");
     int version = parse_version(info_get(info, "redis_version", v, sizeof(v)));
     if (version < VERSION_MIN)
-        return verdict(ret_why, PORT_REFUSED, "this Redis is version %s: 6.2 or newer is needed", *v ? v : "unknown");
+        return verdict(ret_why, PORT_REFUSED, "this Redis is version %s: 6.2 or newer is needed",
+                       *v ? v : "unknown");
     if (!strcmp(info_get(info, "loading", v, sizeof(v)), "1"))
         return verdict(ret_why, PORT_AWAY, "it is still loading its data");
     if (strcmp(info_get(info, "role", v, sizeof(v)), "master") != 0)
-        return verdict(ret_why, PORT_AWAY, "it is a replica (role %s), states go to the master only: give redis.url "
-                                           "the master's address, or use redis-sentinel://", *v ? v : "unknown");
+        return verdict(ret_why, PORT_AWAY,
+                       "it is a replica (role %s), states go to the master only: give redis.url "
+                       "the master's address, or use redis-sentinel://",
+                       *v ? v : "unknown");
     if (strcmp(info_get(info, "maxmemory_policy", v, sizeof(v)), "noeviction") != 0)
-        return verdict(ret_why, PORT_REFUSED, "its maxmemory-policy is %s: it may drop states unasked. "
-                                              "CONFIG SET maxmemory-policy noeviction, and in redis.conf",
+        return verdict(ret_why, PORT_REFUSED,
+                       "its maxmemory-policy is %s: it may drop states unasked. "
+                       "CONFIG SET maxmemory-policy noeviction, and in redis.conf",
                        *v ? v : "unknown");
     long long evicted = atoll(info_get(info, "evicted_keys", v, sizeof(v)));
     if (evicted > 0)
-        return verdict(ret_why, PORT_REFUSED, "it has evicted %lld keys since its start, states may be among them. If "
-                                              "they were others', or after engagectl rebuild: CONFIG RESETSTAT",
+        return verdict(ret_why, PORT_REFUSED,
+                       "it has evicted %lld keys since its start, states may be among them. If "
+                       "they were others', or after engagectl rebuild: CONFIG RESETSTAT",
                        evicted);
     ret->version = version;
     info_get(info, "run_id", ret->run_id, sizeof(ret->run_id));
@@ -85,19 +92,23 @@ void redis_check_settings(const char *info, const struct redis_settings *s,
     if (!note)
         return;
     if (strcmp(info_get(info, "aof_enabled", v, sizeof(v)), "1") != 0)
-        note(arg, NOTE_WARNING, "Redis keeps no append-only file: after its crash all events since its last snapshot "
-                                "must be stepped again. CONFIG SET appendonly yes, and in redis.conf");
+        note(arg, NOTE_WARNING,
+             "Redis keeps no append-only file: after its crash all events since its last snapshot "
+             "must be stepped again. CONFIG SET appendonly yes, and in redis.conf");
     else if (!strcmp(s->appendfsync, "no"))
-        note(arg, NOTE_WARNING, "Redis leaves it to the system when its append-only file reaches the disk: after a "
-                                "crash many events must be stepped again. CONFIG SET appendfsync everysec");
+        note(arg, NOTE_WARNING,
+             "Redis leaves it to the system when its append-only file reaches the disk: after a "
+             "crash many events must be stepped again. CONFIG SET appendfsync everysec");
     if (s->listpack_value >= 0 && s->listpack_value < LISTPACK_VALUE_MIN) {
-        snprintf(text, sizeof(text), "Redis takes twice the memory for a bucket with a state above %lld bytes. "
+        snprintf(text, sizeof(text),
+                 "Redis takes twice the memory for a bucket with a state above %lld bytes. "
                  "CONFIG SET hash-max-%s-value %d, and in redis.conf",
                  s->listpack_value, s->listpack_name, LISTPACK_VALUE_MIN);
         note(arg, NOTE_WARNING, text);
     }
     if (s->listpack_entries >= 0 && s->listpack_entries < LISTPACK_ENTRIES_MIN) {
-        snprintf(text, sizeof(text), "Redis takes twice the memory for a bucket of more than %lld customers. "
+        snprintf(text, sizeof(text),
+                 "Redis takes twice the memory for a bucket of more than %lld customers. "
                  "CONFIG SET hash-max-%s-entries %d, and in redis.conf",
                  s->listpack_entries, s->listpack_name, LISTPACK_ENTRIES_MIN);
         note(arg, NOTE_WARNING, text);

@@ -1,5 +1,6 @@
-// Whether a Redis may hold states: a master, of a known version, that evicts nothing. Looked at on each connection,
-// because the server behind an address can change its role, its settings or its identity at any time.
+// Whether a Redis may hold states: a master, of a known version, that evicts nothing. Looked at on each
+// connection, because the server behind an address can change its role, its settings or its identity at any
+// time.
 #pragma once
 #include "ports.h"
 
@@ -8,8 +9,8 @@ struct redis_facts { // what INFO says
     int version;     // 7.0.15: 70015
 };
 
-// Judges the text of INFO. 0: *ret is filled; PORT_AWAY: not now (loading, a replica); PORT_REFUSED: not before
-// somebody mends it, *ret_why has the command.
+// Judges the text of INFO. 0: *ret is filled; PORT_AWAY: not now (loading, a replica); PORT_REFUSED: not
+// before somebody mends it, *ret_why has the command.
 int redis_check_info(const char *info, struct redis_facts *ret, struct why *ret_why);
 
 struct redis_settings { // what CONFIG GET says; -1 or "": not known, as where CONFIG is forbidden

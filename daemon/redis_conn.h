@@ -1,8 +1,8 @@
 // One Redis server: the connection to it, made when needed, and what is known of it.
 //
-// A connection is either good or dropped. After a time-out or a broken answer it is dropped at once, for the answer
-// may still come and would be taken for that of the next command. Whoever asks next gets a new one, with all its
-// checks.
+// A connection is either good or dropped. After a time-out or a broken answer it is dropped at once, for the
+// answer may still come and would be taken for that of the next command. Whoever asks next gets a new one,
+// with all its checks.
 #pragma once
 #include <hiredis/hiredis.h>
 
@@ -27,16 +27,18 @@ int redis_conn_open(struct redis_conn *c, const struct redis_host *host, struct 
 // Checks the server again over a connection that is alive. Results as those of redis_conn_open.
 int redis_conn_check(struct redis_conn *c, struct why *ret_why);
 void redis_conn_drop(struct redis_conn *c);
-// How many different runs of the server this has seen (1 with the first connection): a number that changes exactly
-// when another process answers than before.
+// How many different runs of the server this has seen (1 with the first connection): a number that changes
+// exactly when another process answers than before.
 uint64_t redis_conn_run(const struct redis_conn *c);
 
-// Sends the commands in `out` and waits for their n answers, which become the caller's (freeReplyObject); an answer
-// can be an error of Redis'. 0; PORT_AWAY: no answer, and the connection is dropped: commands may or may not be done.
-int redis_conn_send(struct redis_conn *c, const struct resp *out, size_t n, redisReply **ret, struct why *ret_why);
+// Sends the commands in `out` and waits for their n answers, which become the caller's (freeReplyObject); an
+// answer can be an error of Redis'. 0; PORT_AWAY: no answer, and the connection is dropped: commands may or
+// may not be done.
+int redis_conn_send(struct redis_conn *c, const struct resp *out, size_t n, redisReply **ret,
+                    struct why *ret_why);
 // Runs a script whose arguments, from the number of keys on, are in `args` (args->n of them).
-int redis_conn_script(struct redis_conn *c, enum redis_script script, const struct resp *args, redisReply **ret,
-                      struct why *ret_why);
-// What an error among the answers means: PORT_AWAY (and the connection is dropped, so that the server is looked at
-// anew) or PORT_REFUSED.
+int redis_conn_script(struct redis_conn *c, enum redis_script script, const struct resp *args,
+                      redisReply **ret, struct why *ret_why);
+// What an error among the answers means: PORT_AWAY (and the connection is dropped, so that the server is
+// looked at anew) or PORT_REFUSED.
 int redis_conn_error(struct redis_conn *c, const redisReply *error, struct why *ret_why);

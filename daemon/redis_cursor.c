@@ -153,7 +153,8 @@ static int read_tail(char *text, struct cursor *c)
 }
 
 // "buckets:MODEL" or "customers:MODEL"; those of models that the program does not have are passed over.
-static int read_count(const char *name, const char *value, const char *const *models, int nmodels, struct cursor *c)
+static int read_count(const char *name, const char *value, const char *const *models, int nmodels,
+                      struct cursor *c)
 {
     bool buckets = !strncmp(name, "buckets:", 8);
     if (!buckets && strncmp(name, "customers:", 10) != 0)
@@ -191,14 +192,17 @@ int redis_read_cursor(redisReply *fields, const char *const *models, int nmodels
             wrong = read_count(name, value, models, nmodels, &c);
         }
         if (wrong) {
-            snprintf(ret_why->text, sizeof(ret_why->text), "the cursor's field %.60s is \"%.80s\"", name, value);
+            snprintf(ret_why->text, sizeof(ret_why->text), "the cursor's field %.60s is \"%.80s\"", name,
+                     value);
             return 1;
         }
     }
     for (int i = 0; i < ROWS; i++) {
         if (!seen[i] || !program || !owner) {
             snprintf(ret_why->text, sizeof(ret_why->text), "the cursor has no field %s",
-                     !seen[i] ? rows[i].name : program ? "owner" : "program");
+                     !seen[i]  ? rows[i].name
+                     : program ? "owner"
+                               : "program");
             return 1;
         }
     }

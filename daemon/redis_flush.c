@@ -1,5 +1,6 @@
 // Writes the arguments that redis_flush.lua takes, in its order. A flush has thousands of them, so nothing is
-// collected on the way: what the script must know beforehand is counted, and the rest is written as it is met.
+// collected on the way: what the script must know beforehand is counted, and the rest is written as it is
+// met.
 #include "redis_store_private.h"
 
 #include <string.h>
@@ -35,7 +36,8 @@ static void put_keys(struct redis_store *s, struct span tag, const struct flush 
         redis_put_bucket(out, tag, s->o.models[f->writes[i].model], f->writes[i].bucket);
 }
 
-enum due_kind { DUE_SET, DUE_LOWER, DUE_REMOVE, DUE_KINDS };
+// In the order in which they are done: what is known of a bucket first, then what may be earlier than that.
+enum due_kind { DUE_REMOVE, DUE_SET, DUE_LOWER, DUE_KINDS };
 
 static enum due_kind due_kind(const struct flush_due *d)
 {
@@ -49,9 +51,9 @@ static void put_counts(struct redis_store *s, const struct flush *f)
         dues[due_kind(&f->dues[i])]++;
     resp_u64(&s->out, redis_cursor_args(s->o.nmodels));
     resp_u64(&s->out, 2 * f->nstats);
+    resp_u64(&s->out, dues[DUE_REMOVE]);
     resp_u64(&s->out, 2 * dues[DUE_SET]);
     resp_u64(&s->out, 2 * dues[DUE_LOWER]);
-    resp_u64(&s->out, dues[DUE_REMOVE]);
     resp_u64(&s->out, f->nsplits);
     resp_span(&s->out, (struct span){s->runs.p, s->runs.n});
 }
@@ -86,7 +88,8 @@ static void put_dues(struct redis_store *s, const struct flush *f, enum due_kind
     }
 }
 
-static void put_flush(struct redis_store *s, struct span tag, const struct owner *owner, const struct flush *f)
+static void put_flush(struct redis_store *s, struct span tag, const struct owner *owner,
+                      const struct flush *f)
 {
     struct resp *out = &s->out;
     resp_u64(out, 3 + 2 * f->nsplits + s->runs.n);
@@ -115,9 +118,10 @@ static int judge(const struct part_key *p, const redisReply *r, struct why *why)
                 second = redis_reply_span(r->element[2]);
     if (what.n == 6 && !memcmp(what.p, "FENCED", 6))
         return redis_fenced(p, first, second, why);
-    snprintf(why->text, sizeof(why->text), "Redis' %.*s holds %.*s customers, not as many as this daemon knows of: "
-             "something else has written or deleted states, nothing was stored", (int)first.n, first.p, (int)second.n,
-             second.p);
+    snprintf(why->text, sizeof(why->text),
+             "Redis' %.*s holds %.*s customers, not as many as this daemon knows of: "
+             "something else has written or deleted states, nothing was stored",
+             (int)first.n, first.p, (int)second.n, second.p);
     return PORT_REFUSED;
 }
 

@@ -1,20 +1,21 @@
 #!lua
 -- One flush of a partition: written whole, or not at all.
 --
--- Redis runs a script alone, but rolls nothing back: so all that can go wrong is looked at first. Out of memory is
--- refused before the first line (the flags of the first line, none, ask for that), then owner, n, types and sizes are
+-- Redis runs a script alone, but rolls nothing back: so all that can go wrong is looked at first. Out of
+-- memory is refused before the first line (its flags, none, ask for that), then owner, n, types and sizes are
 -- checked, and only then is something written.
 --
 -- KEYS: cursor, due, stat; the buckets of each split, from and to; the bucket of each run of writes.
--- ARGV: owner, n, how many arguments the cursor, the statistics, and the dues to set, to lower and to remove take,
--- how many splits, and the length of each run as one byte; then, in this order:
--- cursor, statistics; of each split: HLEN of the old bucket, how many move; the moved fields with their states;
--- of each run: its fields with their states; dues to set, to lower (score, member), to remove (member).
+-- ARGV: owner, n, how many arguments the cursor, the statistics, and the dues to remove, to set and to lower
+-- take, how many splits, and the length of each run as one byte; then, in this order:
+-- cursor, statistics; of each split: HLEN of the old bucket, how many move; the moved fields with their
+-- states; of each run: its fields with their states; dues to remove (member), to set and to lower (score,
+-- member).
 -- Returns OK, or {FENCED, owner, n} or {MISMATCH, bucket, HLEN}, with nothing written.
 local call = redis.call
 local cursor, due, stat = KEYS[1], KEYS[2], KEYS[3]
-local ncursor, nstat, nset = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local nlower, nremove, nsplits = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local ncursor, nstat, nremove = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local nset, nlower, nsplits = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local runs = ARGV[9]
 local at = 9 -- the last argument taken
 
@@ -61,8 +62,8 @@ for i = first_run + 1, #KEYS do
     call('HLEN', KEYS[i])
 end
 
--- From here on nothing fails. Redis 6.2, which knows no flags, refuses the first write for want of memory, if any:
--- so that must be one that needs some (HSET), not one that does not (HDEL, ZREM).
+-- From here on nothing fails. Redis 6.2, which knows no flags, refuses the first write for want of memory, if
+-- any: so that must be one that needs some (HSET), not one that does not (HDEL, ZREM).
 take(ncursor, 'HSET', cursor)
 take(nstat, 'HSET', stat)
 
@@ -88,7 +89,8 @@ for i = 1, string.len(runs) do
     at = last
 end
 
+-- A bucket's score can be set, or removed as of now, and then lowered for what else is written to it.
+take(nremove, 'ZREM', due)
 take(nset, 'ZADD', due)
 take(nlower, 'ZADD', due, 'LT')
-take(nremove, 'ZREM', due)
 return 'OK'

@@ -1,8 +1,8 @@
-// The names of what a partition keeps in Redis. All its keys carry the hash tag {app:topic:partition}, so that they
-// lie in one slot of a cluster and one script can write them all:
+// The names of what a partition keeps in Redis. All its keys carry the hash tag {app:topic:partition}, so
+// that they lie in one slot of a cluster and one script can write them all:
 //   TAG:cursor   TAG:b:MODEL:BUCKET   TAG:due (members MODEL:BUCKET)   TAG:stat
-// A bucket's fields are customer ids. A UUID in canonical lower case is stored as a NUL and its 16 bytes: no other
-// id begins with a NUL, and 20 bytes a customer are saved.
+// A bucket's fields are customer ids. A UUID in canonical lower case is stored as a NUL and its 16 bytes: no
+// other id begins with a NUL, and 20 bytes a customer are saved.
 #pragma once
 #include "ports.h"
 #include "redis_resp.h"

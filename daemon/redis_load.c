@@ -126,8 +126,8 @@ int redis_store_load(void *ctx, const struct part_key *p, const struct owner *ow
 
 // ---- deadlines
 
-// Buckets in the order of their scores, one page after the other. Those of models that the program does not have are
-// passed over: they are why one page may not do.
+// Buckets in the order of their scores, one page after the other. Those of models that the program does not
+// have are passed over: they are why one page may not do.
 int redis_store_due(void *ctx, const struct part_key *p, int64_t before, size_t max, struct due_bucket *ret,
                     size_t *ret_n, int64_t *ret_next, struct why *ret_why)
 {
@@ -171,8 +171,9 @@ int redis_store_due(void *ctx, const struct part_key *p, int64_t before, size_t 
 
 // ---- statistics
 
-int redis_store_stats(void *ctx, const struct part_key *p, void (*each)(void *arg, struct span field, int64_t value),
-                      void *arg, struct why *ret_why)
+int redis_store_stats(void *ctx, const struct part_key *p,
+                      void (*each)(void *arg, struct span field, int64_t value), void *arg,
+                      struct why *ret_why)
 {
     struct redis_store *s = ctx;
     struct redis_part *part;

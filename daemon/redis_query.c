@@ -1,5 +1,6 @@
-// Nobody is fenced off while a query reads, so a bucket can be split between finding out where a customer is and
-// looking there: the number of buckets is read again behind the states, and on a change all is read again.
+// Nobody is fenced off while a query reads, so a bucket can be split between finding out where a customer is
+// and looking there: the number of buckets is read again behind the states, and on a change all is read
+// again.
 #include "redis_query.h"
 
 #include <string.h>
@@ -8,8 +9,8 @@
 
 enum { TRIES_MAX = 5 }; // splits in a row that a query may run into
 
-int redis_query_cursor(struct redis_store *s, const struct part_key *p, struct cursor *ret, struct owner *ret_owner,
-                       struct why *ret_why)
+int redis_query_cursor(struct redis_store *s, const struct part_key *p, struct cursor *ret,
+                       struct owner *ret_owner, struct why *ret_why)
 {
     struct redis_part *part;
     struct redis_conn *c;
@@ -34,7 +35,8 @@ int redis_query_cursor(struct redis_store *s, const struct part_key *p, struct c
     return 0;
 }
 
-// For each model that has buckets: the customer's state, then the number of buckets. Returns how many commands.
+// For each model that has buckets: the customer's state, then the number of buckets. Returns how many
+// commands.
 static size_t put_lookups(struct redis_store *s, struct span tag, const struct cursor *cursor,
                           const struct redis_lookup *l)
 {
@@ -73,8 +75,8 @@ static bool buckets_changed(const struct redis_store *s, const struct cursor *cu
 }
 
 // One partition. *ret_again: the buckets have changed meanwhile, and nothing was found.
-static int look(struct redis_store *s, const struct part_key *p, const struct redis_lookup *l, bool *ret_again,
-                struct why *why)
+static int look(struct redis_store *s, const struct part_key *p, const struct redis_lookup *l,
+                bool *ret_again, struct why *why)
 {
     struct cursor cursor;
     struct owner owner;
@@ -105,8 +107,8 @@ static int look(struct redis_store *s, const struct part_key *p, const struct re
     return 0;
 }
 
-int redis_query_customer(struct redis_store *s, const char *topic, int32_t partitions, const struct redis_lookup *l,
-                         struct why *ret_why)
+int redis_query_customer(struct redis_store *s, const char *topic, int32_t partitions,
+                         const struct redis_lookup *l, struct why *ret_why)
 {
     for (int32_t i = 0; i < partitions; i++) {
         struct part_key p = {topic, i};
@@ -114,8 +116,10 @@ int redis_query_customer(struct redis_store *s, const char *topic, int32_t parti
         for (int tries = 0; again; tries++) {
             int r = tries < TRIES_MAX ? look(s, &p, l, &again, ret_why) : PORT_AWAY;
             if (tries == TRIES_MAX)
-                snprintf(ret_why->text, sizeof(ret_why->text), "the buckets of %s/%d change faster than they can be "
-                         "read: ask again", topic, i);
+                snprintf(ret_why->text, sizeof(ret_why->text),
+                         "the buckets of %s/%d change faster than they can be "
+                         "read: ask again",
+                         topic, i);
             if (r)
                 return r;
         }

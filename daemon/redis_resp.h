@@ -1,5 +1,5 @@
-// Redis' request protocol, written straight into a buffer: a flush has some ten thousand arguments, and collecting
-// them in arrays of pointers first would cost more than sending them.
+// Redis' request protocol, written straight into a buffer: a flush has some ten thousand arguments, and
+// collecting them in arrays of pointers first would cost more than sending them.
 #pragma once
 #include "buffer.h"
 

@@ -1,5 +1,5 @@
-// Sentinels are asked one after the other, at each new connection and never in between: a master that has been
-// replaced ends its connections or refuses writes, both of which drop the connection and so lead here.
+// Sentinels are asked one after the other, at each new connection and never in between: a master that has
+// been replaced ends its connections or refuses writes, both of which drop the connection and so lead here.
 #include "redis_route.h"
 
 #include <string.h>
@@ -42,10 +42,13 @@ static void cleanup_reply(redisReply **r)
 }
 
 // Asks one Sentinel for the master's address. 0, or PORT_AWAY.
-static int ask_sentinel(struct redis_route *r, const struct redis_host *at, struct redis_host *ret, struct why *why)
+static int ask_sentinel(struct redis_route *r, const struct redis_host *at, struct redis_host *ret,
+                        struct why *why)
 {
     struct timeval wait = {.tv_sec = r->o->timeout_ms / 1000, .tv_usec = r->o->timeout_ms % 1000 * 1000};
-    redisOptions options = {.connect_timeout = &wait, .command_timeout = &wait, .options = REDIS_OPT_PREFER_IP_UNSPEC};
+    redisOptions options = {.connect_timeout = &wait,
+                            .command_timeout = &wait,
+                            .options = REDIS_OPT_PREFER_IP_UNSPEC};
     REDIS_OPTIONS_SET_TCP(&options, at->name, at->port);
     _cleanup_(cleanup_context) redisContext *c = redisConnectWithOptions(&options);
     if (!c)
@@ -54,13 +57,15 @@ static int ask_sentinel(struct redis_route *r, const struct redis_host *at, stru
     if (!c->err)
         reply = redisCommand(c, "SENTINEL get-master-addr-by-name %s", r->o->url->master);
     if (!reply || reply->type == REDIS_REPLY_ERROR) {
-        snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d gave no answer: %.100s", at->name, at->port,
-                 reply ? reply->str : c->errstr);
+        snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d gave no answer: %.100s", at->name,
+                 at->port, reply ? reply->str : c->errstr);
         return PORT_AWAY;
     }
     if (reply->elements != 2 || reply->element[0]->len >= sizeof(r->master)) {
-        snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d knows no master \"%.80s\": is its name right "
-                 "in redis.url?", at->name, at->port, r->o->url->master);
+        snprintf(why->text, sizeof(why->text),
+                 "the Sentinel at %.80s:%d knows no master \"%.80s\": is its name right "
+                 "in redis.url?",
+                 at->name, at->port, r->o->url->master);
         return PORT_AWAY;
     }
     memcpy(r->master, reply->element[0]->str, reply->element[0]->len + 1);
@@ -68,8 +73,8 @@ static int ask_sentinel(struct redis_route *r, const struct redis_host *at, stru
     return 0;
 }
 
-// A Sentinel that is cut off from the others can name a master of the past: that one's role tells, and the next
-// Sentinel is asked.
+// A Sentinel that is cut off from the others can name a master of the past: that one's role tells, and the
+// next Sentinel is asked.
 static int open_master(struct redis_route *r, struct why *why)
 {
     int result = PORT_AWAY;
@@ -82,7 +87,8 @@ static int open_master(struct redis_route *r, struct why *why)
     return result;
 }
 
-int redis_route_to(struct redis_route *r, const struct part_key *p, struct redis_conn **ret, struct why *ret_why)
+int redis_route_to(struct redis_route *r, const struct part_key *p, struct redis_conn **ret,
+                   struct why *ret_why)
 {
     (void)p; // one server has them all
     const struct redis_url *u = r->o->url;

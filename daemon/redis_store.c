@@ -1,5 +1,6 @@
-// Reads are pipelines (redis_load.c), writes are scripts (redis_flush.c). Answers are kept as hiredis made them until
-// the next call, so a state is not copied between hiredis and the engine. Here: what all calls share, and claims.
+// Reads are pipelines (redis_load.c), writes are scripts (redis_flush.c). Answers are kept as hiredis made
+// them until the next call, so a state is not copied between hiredis and the engine. Here: what all calls
+// share, and claims.
 #include "redis_store_private.h"
 
 #include <signal.h>
@@ -84,7 +85,9 @@ static struct redis_part *find_part(struct redis_store *s, const struct part_key
     if (!parts)
         return NULL;
     s->parts = parts;
-    struct redis_part new = {.topic = strdup(p->topic), .partition = p->partition, .tag = redis_tag(s->o.app, p)};
+    struct redis_part new = {.topic = strdup(p->topic),
+                             .partition = p->partition,
+                             .tag = redis_tag(s->o.app, p)};
     if (!new.topic || !new.tag) {
         free(new.topic);
         free(new.tag);
@@ -116,8 +119,10 @@ int redis_begin_claimed(struct redis_store *s, const struct part_key *p, struct 
     int r = redis_begin(s, p, ret_part, ret_conn, ret_why);
     if (r || (*ret_part)->run == 0 || (*ret_part)->run == redis_conn_run(*ret_conn))
         return r;
-    snprintf(ret_why->text, sizeof(ret_why->text), "another Redis process answers than when %s/%d was claimed: it was "
-             "restarted, or another took its place", p->topic, p->partition);
+    snprintf(ret_why->text, sizeof(ret_why->text),
+             "another Redis process answers than when %s/%d was claimed: it was "
+             "restarted, or another took its place",
+             p->topic, p->partition);
     return PORT_FENCED;
 }
 
@@ -167,10 +172,11 @@ int redis_run(struct redis_store *s, struct redis_conn *c, enum redis_script scr
 int redis_fenced(const struct part_key *p, struct span owner, struct span n, struct why *ret_why)
 {
     if (owner.n)
-        snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d is owned by %.*s now, with %.*s flushes", p->topic,
-                 p->partition, (int)owner.n, owner.p, (int)n.n, n.p);
+        snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d is owned by %.*s now, with %.*s flushes",
+                 p->topic, p->partition, (int)owner.n, owner.p, (int)n.n, n.p);
     else
-        snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d has no cursor any more", p->topic, p->partition);
+        snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d has no cursor any more", p->topic,
+                 p->partition);
     return PORT_FENCED;
 }
 
@@ -210,8 +216,8 @@ static int store_claim(void *ctx, const struct part_key *p, const struct owner *
     return 0;
 }
 
-static int store_create(void *ctx, const struct part_key *p, const struct owner *owner, const struct cursor *cursor,
-                        struct why *ret_why)
+static int store_create(void *ctx, const struct part_key *p, const struct owner *owner,
+                        const struct cursor *cursor, struct why *ret_why)
 {
     struct redis_store *s = ctx;
     struct redis_part *part;
@@ -238,4 +244,6 @@ const struct store_ops redis_store_ops = {
     .due = redis_store_due,
     .flush = redis_store_flush,
     .stats = redis_store_stats,
+    .remember = redis_store_remember,
+    .recall = redis_store_recall,
 };

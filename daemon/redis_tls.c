@@ -1,5 +1,5 @@
-// hiredis makes TLS connections of its own, but would accept the certificate of any host: so the OpenSSL handle is
-// made here, with the host in it, and then given to hiredis.
+// hiredis makes TLS connections of its own, but would accept the certificate of any host: so the OpenSSL
+// handle is made here, with the host in it, and then given to hiredis.
 #include "redis_tls.h"
 
 #include <hiredis/hiredis_ssl.h>
@@ -46,11 +46,13 @@ int redis_tls_start(redisContext *c, const char *host, const char *ca, struct wh
     long verified = SSL_get_verify_result(ssl);
     SSL_free(ssl);
     if (verified != X509_V_OK) {
-        snprintf(ret_why->text, sizeof(ret_why->text), "its certificate is not trusted for %s: %s. "
+        snprintf(ret_why->text, sizeof(ret_why->text),
+                 "its certificate is not trusted for %s: %s. "
                  "Is the host's name right, and ?ca=FILE the file of who signed it?",
                  host, X509_verify_cert_error_string(verified));
         return PORT_REFUSED;
     }
-    snprintf(ret_why->text, sizeof(ret_why->text), "no TLS handshake: %s. Does this port speak TLS?", c->errstr);
+    snprintf(ret_why->text, sizeof(ret_why->text), "no TLS handshake: %s. Does this port speak TLS?",
+             c->errstr);
     return PORT_AWAY;
 }

@@ -1,5 +1,6 @@
-// A URL is taken apart in place: a copy is cut at its separators and each piece decoded where it stands, so that all
-// texts share one allocation. Messages repeat only the scheme: a password with a bare / or ? can land in any piece.
+// A URL is taken apart in place: a copy is cut at its separators and each piece decoded where it stands, so
+// that all texts share one allocation. Messages repeat only the scheme: a password with a bare / or ? can
+// land in any piece.
 #include "redis_url.h"
 
 #include <stdarg.h>
@@ -93,7 +94,8 @@ static int parse_host(char *s, int port, struct redis_host *ret, struct why *why
     if (decode(s))
         return wrong(why, "a host name has a '%%' without two hex digits after it");
     if (port_text && number(port_text, 1, 65535, &ret->port))
-        return wrong(why, "the port is not a number from 1 to 65535 (in user and password, / is written %%2F)");
+        return wrong(why,
+                     "the port is not a number from 1 to 65535 (in user and password, / is written %%2F)");
     return 0;
 }
 
@@ -119,9 +121,11 @@ static int parse_credentials(struct redis_url *u, char *s, struct why *why)
     u->user = s;
     u->password = cut(s, ':');
     if (!u->password)
-        return wrong(why, "a user without a password: write redis://user:password@host, or redis://:password@host");
+        return wrong(why, "a user without a password: write redis://user:password@host, or "
+                          "redis://:password@host");
     if (decode((char *)u->user) || decode((char *)u->password))
-        return wrong(why, "user or password have a '%%' without two hex digits after it: write '%%' itself as %%25");
+        return wrong(why, "user or password have a '%%' without two hex digits after it: write '%%' itself "
+                          "as %%25");
     if (!*u->user)
         u->user = NULL;
     return 0;
@@ -142,7 +146,8 @@ static int parse_parameter(struct redis_url *u, char *name, struct why *why)
     } else if (!strcmp(name, "password") && u->scheme == REDIS_UNIX) {
         u->password = value;
     } else {
-        return wrong(why, "an unknown parameter after '?'; there are ?ca=FILE for rediss://, ?db=N for unix:// and "
+        return wrong(why, "an unknown parameter after '?'; there are ?ca=FILE for rediss://, ?db=N for "
+                          "unix:// and "
                           "redis-sentinel://, ?user= and ?password= for unix://");
     }
     return 0;
@@ -187,7 +192,8 @@ static int parse_scheme(struct redis_url *u, const char *scheme, struct why *why
     if (!strcmp(scheme, "redis-cluster"))
         return wrong(why, "redis-cluster:// is not yet supported: use one server (redis://), or Sentinel "
                           "(redis-sentinel://h1,h2/master) where one must stand in for another");
-    return wrong(why, "\"%.20s\" is no scheme here: redis://, rediss://, unix:// or redis-sentinel://", scheme);
+    return wrong(why, "\"%.20s\" is no scheme here: redis://, rediss://, unix:// or redis-sentinel://",
+                 scheme);
 }
 
 static int parse(struct redis_url *u, char *text, struct why *why)

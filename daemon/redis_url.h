@@ -1,7 +1,12 @@
-// Where Redis is, as one URL of the configuration says it.
-//   redis://[user:password@]host[:6379][/db]            rediss://… the same over TLS; ?ca=FILE instead of the system's
-//   unix:///path/of/socket[?db=N]                       with ?user=…&password=… where it needs them
-//   redis-sentinel://[user:password@]h1[:26379],h2/master[?db=N]    user and password are those of Redis itself
+// Where Redis is, as one URL of the configuration says it:
+//
+// redis://[user:password@]host[:6379][/db]
+//
+// rediss:// and the same, over TLS; ?ca=FILE names the trusted certificates instead of the system's
+//
+// unix:///path/of/socket[?db=N], with &user= and &password= where it needs them
+//
+// redis-sentinel://[user:password@]h1[:26379],h2/master[?db=N]; user and password are those of Redis itself
 #pragma once
 #include "ports.h"
 
@@ -18,15 +23,15 @@ struct redis_url { // texts are decoded and owned by `storage`
     enum redis_scheme scheme;
     struct redis_host hosts[REDIS_HOSTS_MAX]; // REDIS_SENTINEL: one or more; REDIS_TCP, REDIS_TLS: one
     int nhosts;
-    const char *path;           // REDIS_UNIX
+    const char *path;            // REDIS_UNIX
     const char *user, *password; // or NULL
-    const char *master;         // REDIS_SENTINEL: its name there
-    const char *ca;             // REDIS_TLS: file of trusted certificates, NULL: the system's
+    const char *master;          // REDIS_SENTINEL: its name there
+    const char *ca;              // REDIS_TLS: file of trusted certificates, NULL: the system's
     int db;
     char *storage;
 };
 
-// Reads a URL. 0: *ret is the caller's (redis_url_clear). 1: it is none, *ret_why says what is wrong and what would
-// be right, without repeating the password. Negative: no memory.
+// Reads a URL. 0: *ret is the caller's (redis_url_clear). 1: it is none, *ret_why says what is wrong and what
+// would be right, without repeating the password. Negative: no memory.
 int redis_url_parse(const char *text, struct redis_url *ret, struct why *ret_why);
 void redis_url_clear(struct redis_url *u);

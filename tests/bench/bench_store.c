@@ -1,7 +1,7 @@
 // How fast the Redis store is, and how much memory a customer takes:  bench_store URL [CUSTOMERS]
-// Fills one partition with customers of 44-byte states by flushes of 2,000, then changes and loads 2,000 of them at a
-// time, all over the partition. Give it a Redis that nobody else uses: its keys are deleted at the end, but the memory
-// is counted by what Redis uses in all.
+// Fills one partition with customers of 44-byte states by flushes of 2,000, then changes and loads 2,000 of
+// them at a time, all over the partition. Give it a Redis that nobody else uses: its keys are deleted at the
+// end, but the memory is counted by what Redis uses in all.
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,8 +61,8 @@ static double info(const struct bench *b, const char *section, const char *field
 static struct span id_of(const struct bench *b, int i, char room[static ID_MAX])
 {
     uint64_t x = mix((uint64_t)i);
-    int n = b->uuids ? snprintf(room, ID_MAX, "%08x-%04x-4%03x-8%03x-%012llx", (unsigned)i, (unsigned)(x >> 48),
-                                (unsigned)(x >> 36 & 0xfff), (unsigned)(x >> 24 & 0xfff),
+    int n = b->uuids ? snprintf(room, ID_MAX, "%08x-%04x-4%03x-8%03x-%012llx", (unsigned)i,
+                                (unsigned)(x >> 48), (unsigned)(x >> 36 & 0xfff), (unsigned)(x >> 24 & 0xfff),
                                 (unsigned long long)(mix(x) >> 16))
                      : snprintf(room, ID_MAX, "customer-%05x", (unsigned)i);
     return (struct span){room, (size_t)n};
@@ -101,8 +101,9 @@ static void fill(struct bench *b, struct batch *t, int first)
     for (int i = 0; i < AT_A_TIME; i++) {
         t->items[i] = (struct load_item){.bucket = t->writes[i].bucket, .customer = t->writes[i].customer};
         if (i == 0 || t->writes[i].bucket != t->writes[i - 1].bucket)
-            t->dues[t->ndues++] = (struct flush_due){
-                .bucket = t->writes[i].bucket, .at = INT64_C(1800000000000) - (int64_t)(mix(b->seed + (uint64_t)i) >> 40)};
+            t->dues[t->ndues++] = (struct flush_due){.bucket = t->writes[i].bucket,
+                                                     .at = INT64_C(1800000000000) -
+                                                           (int64_t)(mix(b->seed + (uint64_t)i) >> 40)};
     }
     for (int i = 0; i < STATS; i++) {
         snprintf(t->stat_names[i], sizeof(t->stat_names[i]), "lifecycle:stage:number-%d", i);
@@ -113,8 +114,13 @@ static void fill(struct bench *b, struct batch *t, int first)
 static void flush(struct bench *b, const struct batch *t)
 {
     struct why why = {0};
-    struct flush f = {.cursor = &b->cursor, .writes = t->writes, .nwrites = AT_A_TIME, .dues = t->dues,
-                      .ndues = t->ndues, .stats = t->stats, .nstats = STATS};
+    struct flush f = {.cursor = &b->cursor,
+                      .writes = t->writes,
+                      .nwrites = AT_A_TIME,
+                      .dues = t->dues,
+                      .ndues = t->ndues,
+                      .stats = t->stats,
+                      .nstats = STATS};
     if (redis_store_ops.flush(b->store, &P, &OWNER, &f, &why))
         fail("flush", why.text);
     b->cursor.n++;
@@ -152,16 +158,18 @@ static void measure(struct bench *b, struct batch *t, enum work work, int rounds
         us += now_us(CLOCK_MONOTONIC) - start;
         here += now_us(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     }
-    printf("%-5s  %-6s  us a state: %5.2f by the clock, %5.2f of Redis' CPU, %5.2f of the client's; %6.2f ms a call\n",
-           b->uuids ? "uuid" : "short", names[work], us / states, (server_us(b) - in_redis) / states, here / states,
-           us / rounds / 1000);
+    printf("%-5s  %-6s  us a state: %5.2f by the clock, %5.2f of Redis' CPU, %5.2f of the client's; %6.2f ms "
+           "a call\n",
+           b->uuids ? "uuid" : "short", names[work], us / states, (server_us(b) - in_redis) / states,
+           here / states, us / rounds / 1000);
 }
 
 static void delete_all(struct bench *b)
 {
     static const char *const others[] = {"cursor", "due", "stat"};
     for (uint64_t i = 0; i < b->buckets; i++)
-        freeReplyObject(redisCommand(b->admin, "DEL {bench:clicks:0}:b:lifecycle:%llu", (unsigned long long)i));
+        freeReplyObject(
+            redisCommand(b->admin, "DEL {bench:clicks:0}:b:lifecycle:%llu", (unsigned long long)i));
     for (int i = 0; i < 3; i++)
         freeReplyObject(redisCommand(b->admin, "DEL {bench:clicks:0}:%s", others[i]));
 }
@@ -201,10 +209,16 @@ int main(int argc, char **argv)
         fail(argv[1], why.text);
     if (url.scheme != REDIS_TCP && url.scheme != REDIS_UNIX)
         fail(argv[1], "redis:// or unix://");
-    struct redis_options options = {.app = "bench", .url = &url, .timeout_ms = 10000, .models = models, .nmodels = 1};
-    struct bench b = {.store = redis_store_new(&options), .customers = customers,
+    struct redis_options options = {.app = "bench",
+                                    .url = &url,
+                                    .timeout_ms = 10000,
+                                    .models = models,
+                                    .nmodels = 1};
+    struct bench b = {.store = redis_store_new(&options),
+                      .customers = customers,
                       .buckets = (uint64_t)customers / BUCKET_CUSTOMERS + 1};
-    b.admin = url.scheme == REDIS_UNIX ? redisConnectUnix(url.path) : redisConnect(url.hosts[0].name, url.hosts[0].port);
+    b.admin = url.scheme == REDIS_UNIX ? redisConnectUnix(url.path)
+                                       : redisConnect(url.hosts[0].name, url.hosts[0].port);
     if (!b.store || !b.admin || b.admin->err)
         fail(argv[1], "cannot connect");
     for (int uuids = 0; uuids < 2; uuids++) {

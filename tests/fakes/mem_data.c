@@ -91,6 +91,23 @@ void mem_stat_put(struct mem_part *p, const char *field, int64_t value)
     p->stats[i].value = value;
 }
 
+void mem_model_put(struct mem_part *p, const struct model_text *t)
+{
+    size_t i = 0;
+    while (i < p->nmodels && (p->models[i].version != t->version || !same(p->models[i].name, t->name)))
+        i++;
+    if (i == p->nmodels) {
+        p->models = mem_grow(p->models, i + 1, sizeof(*p->models));
+        p->nmodels++;
+    } else {
+        free((char *)p->models[i].name.p);
+        free((char *)p->models[i].text.p);
+    }
+    p->models[i] = *t;
+    p->models[i].name = mem_copy(t->name);
+    p->models[i].text = mem_copy(t->text);
+}
+
 void mem_cursor_clear(struct mem_part *p)
 {
     for (int i = 0; i < p->cursor.ntails; i++)
@@ -130,6 +147,13 @@ void mem_part_clear(struct mem_part *p)
     free(p->stats);
     p->stats = NULL;
     p->nstats = 0;
+    for (size_t i = 0; i < p->nmodels; i++) {
+        free((char *)p->models[i].name.p);
+        free((char *)p->models[i].text.p);
+    }
+    free(p->models);
+    p->models = NULL;
+    p->nmodels = 0;
 }
 
 void mem_part_copy(struct mem_part *to, const struct mem_part *from)
@@ -138,6 +162,8 @@ void mem_part_copy(struct mem_part *to, const struct mem_part *from)
         mem_cursor_put(to, &from->cursor, &from->owner, from->cursor.n);
     for (size_t i = 0; i < from->nstats; i++)
         mem_stat_put(to, from->stats[i].field, from->stats[i].value);
+    for (size_t i = 0; i < from->nmodels; i++)
+        mem_model_put(to, &from->models[i]);
     for (int m = 0; m < MODELS_MAX; m++) {
         for (size_t b = 0; b < from->nbuckets[m]; b++) {
             const struct mem_bucket *old = &from->buckets[m][b];

@@ -1,5 +1,5 @@
-// The data of one partition in the store in memory. Arrays searched from the front, everywhere: a test has some
-// dozens of customers a bucket. Nothing here fails: without memory it aborts.
+// The data of one partition in the store in memory. Arrays searched from the front, everywhere: a test has
+// some dozens of customers a bucket. Nothing here fails: without memory it aborts.
 #pragma once
 #include "ports.h"
 
@@ -29,6 +29,8 @@ struct mem_part {
     size_t nbuckets[MODELS_MAX];
     struct mem_stat *stats;
     size_t nstats;
+    struct model_text *models; // their names and texts are owned
+    size_t nmodels;
 };
 
 void *mem_grow(void *p, size_t n, size_t size);
@@ -40,6 +42,7 @@ struct mem_field *mem_field(const struct mem_bucket *b, struct span customer); /
 void mem_bucket_put(struct mem_bucket *b, struct span customer, struct span state);
 void mem_bucket_remove(struct mem_bucket *b, struct span customer);
 void mem_stat_put(struct mem_part *p, const char *field, int64_t value);
+void mem_model_put(struct mem_part *p, const struct model_text *t);
 // Stores a copy of c with another owner and n; its tails may be the stored ones.
 void mem_cursor_put(struct mem_part *p, const struct cursor *c, const struct owner *owner, uint64_t n);
 void mem_cursor_clear(struct mem_part *p);

@@ -48,7 +48,8 @@ static void results_free(struct mem_client *c)
 static size_t part_index(const struct mem_store *s, const struct part_key *p)
 {
     size_t i = 0;
-    while (i < s->nparts && (s->parts[i]->partition != p->partition || strcmp(s->parts[i]->topic, p->topic) != 0))
+    while (i < s->nparts &&
+           (s->parts[i]->partition != p->partition || strcmp(s->parts[i]->topic, p->topic) != 0))
         i++;
     return i;
 }
@@ -123,7 +124,8 @@ void mem_store_restore(struct mem_store *s, const struct mem_store *from)
     for (size_t i = 0; i < s->nparts; i++)
         mem_part_clear(s->parts[i]);
     for (size_t i = 0; i < from->nparts; i++)
-        mem_part_copy(part_of(s, &(struct part_key){from->parts[i]->topic, from->parts[i]->partition}), from->parts[i]);
+        mem_part_copy(part_of(s, &(struct part_key){from->parts[i]->topic, from->parts[i]->partition}),
+                      from->parts[i]);
     mem_store_restart(s);
 }
 
@@ -148,14 +150,16 @@ struct owner mem_store_owner(const struct mem_store *s, const struct part_key *p
 }
 
 void mem_store_each(const struct mem_store *s, const struct part_key *p,
-                    void (*each)(void *arg, int model, uint64_t bucket, struct span customer, struct span state),
+                    void (*each)(void *arg, int model, uint64_t bucket, struct span customer,
+                                 struct span state),
                     void *arg)
 {
     size_t i = part_index(s, p);
     for (int m = 0; i < s->nparts && m < MODELS_MAX; m++)
         for (size_t b = 0; b < s->parts[i]->nbuckets[m]; b++)
             for (size_t k = 0; k < s->parts[i]->buckets[m][b].n; k++)
-                each(arg, m, b, s->parts[i]->buckets[m][b].v[k].customer, s->parts[i]->buckets[m][b].v[k].state);
+                each(arg, m, b, s->parts[i]->buckets[m][b].v[k].customer,
+                     s->parts[i]->buckets[m][b].v[k].state);
 }
 
 // ---- a call
@@ -166,9 +170,10 @@ static int why_not(struct why *why, int result, const char *text)
     return result;
 }
 
-// Begins a call; counts down to a fault. *ret_fails: the caller returns fail_result, if not now then in the end.
-static int begin(struct mem_client *c, const struct part_key *p, enum mem_op op, struct mem_part **ret, bool *ret_fails,
-                 struct why *why)
+// Begins a call; counts down to a fault. *ret_fails: the caller returns fail_result, if not now then in the
+// end.
+static int begin(struct mem_client *c, const struct part_key *p, enum mem_op op, struct mem_part **ret,
+                 bool *ret_fails, struct why *why)
 {
     results_free(c);
     *ret = part_of(c->s, p);
@@ -184,7 +189,7 @@ static int begin(struct mem_client *c, const struct part_key *p, enum mem_op op,
     uint64_t *run = &c->runs[part_index(c->s, p)];
     if (op == MEM_CLAIM)
         *run = c->s->run;
-    if (*run && *run != c->s->run)
+    if (*run && *run != c->s->run && !(op & (MEM_REMEMBER | MEM_RECALL)))
         return why_not(why, PORT_FENCED, "another server answers than when the partition was claimed");
     return 0;
 }
@@ -219,8 +224,8 @@ static int claim(void *ctx, const struct part_key *key, const struct owner *owne
     return 0;
 }
 
-static int create(void *ctx, const struct part_key *key, const struct owner *owner, const struct cursor *cursor,
-                  struct why *ret_why)
+static int create(void *ctx, const struct part_key *key, const struct owner *owner,
+                  const struct cursor *cursor, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -239,8 +244,8 @@ static bool mine(const struct mem_part *p, const struct owner *owner, uint64_t n
     return p->cursor.exists && !strcmp(p->owner.text, owner->text) && p->cursor.n == n;
 }
 
-static int load(void *ctx, const struct part_key *key, const struct owner *owner, uint64_t n, struct load_item *items,
-                size_t nitems, struct why *ret_why)
+static int load(void *ctx, const struct part_key *key, const struct owner *owner, uint64_t n,
+                struct load_item *items, size_t nitems, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -331,11 +336,17 @@ static void apply_split(struct mem_part *p, const struct flush_split *s)
         mem_bucket(p, s->model, s->to)->due = at;
 }
 
-static void apply_due(struct mem_part *p, const struct flush_due *d)
+// First what is known of buckets, then what may be earlier than that.
+static void apply_dues(struct mem_part *p, const struct flush *f)
 {
-    struct mem_bucket *b = mem_bucket(p, d->model, d->bucket);
-    if (d->exact || d->at == NEVER || d->at < b->due)
-        b->due = d->at;
+    for (size_t i = 0; i < f->ndues; i++)
+        if (f->dues[i].exact || f->dues[i].at == NEVER)
+            mem_bucket(p, f->dues[i].model, f->dues[i].bucket)->due = f->dues[i].at;
+    for (size_t i = 0; i < f->ndues; i++) {
+        struct mem_bucket *b = mem_bucket(p, f->dues[i].model, f->dues[i].bucket);
+        if (f->dues[i].at < b->due && !f->dues[i].exact)
+            b->due = f->dues[i].at;
+    }
 }
 
 static int flush(void *ctx, const struct part_key *key, const struct owner *owner, const struct flush *f,
@@ -351,23 +362,25 @@ static int flush(void *ctx, const struct part_key *key, const struct owner *owne
         return why_not(ret_why, PORT_FENCED, "owner or n are others'");
     for (size_t i = 0; i < f->nsplits; i++) {
         const struct flush_split *s = &f->splits[i];
-        if (size_after(p, f, i, s->model, s->from) != s->expected || size_after(p, f, i, s->model, s->to) != 0)
-            return why_not(ret_why, PORT_REFUSED, "a split bucket does not hold as many customers as expected");
+        if (size_after(p, f, i, s->model, s->from) != s->expected ||
+            size_after(p, f, i, s->model, s->to) != 0)
+            return why_not(ret_why, PORT_REFUSED,
+                           "a split bucket does not hold as many customers as expected");
     }
     for (size_t i = 0; i < f->nsplits; i++)
         apply_split(p, &f->splits[i]);
     for (size_t i = 0; i < f->nwrites; i++)
-        mem_bucket_put(mem_bucket(p, f->writes[i].model, f->writes[i].bucket), f->writes[i].customer, f->writes[i].state);
-    for (size_t i = 0; i < f->ndues; i++)
-        apply_due(p, &f->dues[i]);
+        mem_bucket_put(mem_bucket(p, f->writes[i].model, f->writes[i].bucket), f->writes[i].customer,
+                       f->writes[i].state);
+    apply_dues(p, f);
     for (size_t i = 0; i < f->nstats; i++)
         mem_stat_put(p, f->stats[i].field, f->stats[i].value);
     mem_cursor_put(p, f->cursor, owner, f->cursor->n + 1);
     return end(c, fails);
 }
 
-static int stats(void *ctx, const struct part_key *key, void (*each)(void *arg, struct span field, int64_t value),
-                 void *arg, struct why *ret_why)
+static int stats(void *ctx, const struct part_key *key,
+                 void (*each)(void *arg, struct span field, int64_t value), void *arg, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -380,6 +393,41 @@ static int stats(void *ctx, const struct part_key *key, void (*each)(void *arg, 
     return 0;
 }
 
+static int remember(void *ctx, const struct part_key *key, const struct model_text *v, size_t n,
+                    struct why *ret_why)
+{
+    struct mem_client *c = ctx;
+    struct mem_part *p;
+    bool fails;
+    int r = begin(c, key, MEM_REMEMBER, &p, &fails, ret_why);
+    if (r)
+        return r;
+    for (size_t i = 0; i < n; i++)
+        mem_model_put(p, &v[i]);
+    return end(c, fails);
+}
+
+static int recall(void *ctx, const struct part_key *key, int (*each)(void *arg, const struct model_text *t),
+                  void *arg, struct why *ret_why)
+{
+    struct mem_client *c = ctx;
+    struct mem_part *p;
+    bool fails;
+    int r = begin(c, key, MEM_RECALL, &p, &fails, ret_why);
+    if (r || fails)
+        return r ? r : end(c, fails);
+    for (size_t i = 0; r == 0 && i < p->nmodels; i++)
+        r = each(arg, &p->models[i]);
+    return r;
+}
+
 const struct store_ops mem_store_ops = {
-    .claim = claim, .create = create, .load = load, .due = due, .flush = flush, .stats = stats,
+    .claim = claim,
+    .create = create,
+    .load = load,
+    .due = due,
+    .flush = flush,
+    .stats = stats,
+    .remember = remember,
+    .recall = recall,
 };

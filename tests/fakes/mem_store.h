@@ -1,8 +1,9 @@
-// The store in memory: what core/ports.h promises, without a server, for tests and the simulation. The scenarios of
-// tests/store run against it and against a real Redis alike.
+// The store in memory: what core/ports.h promises, without a server, for tests and the simulation. The
+// scenarios of tests/store run against it and against a real Redis alike.
 //
-// One mem_store is the server and its data; a mem_client is one worker's connection to it, and the ctx of the ops.
-// What a call returned is freed at the client's next call, so that a sanitizer finds who keeps it longer.
+// One mem_store is the server and its data; a mem_client is one worker's connection to it, and the ctx of the
+// ops. What a call returned is freed at the client's next call, so that a sanitizer finds who keeps it
+// longer.
 #pragma once
 #include "ports.h"
 
@@ -25,17 +26,19 @@ enum mem_op {
     MEM_DUE = 1 << 3,
     MEM_FLUSH = 1 << 4,
     MEM_STATS = 1 << 5,
-    MEM_ANY = (1 << 6) - 1,
+    MEM_REMEMBER = 1 << 6,
+    MEM_RECALL = 1 << 7,
+    MEM_ANY = (1 << 8) - 1,
 };
 
-// The `countdown`th call from now on (1: the next) of any of the `ops` gives `result` instead of its own: before doing
-// anything, or after having done it. One fault at a time; countdown 0: none.
+// The `countdown`th call from now on (1: the next) of any of the `ops` gives `result` instead of its own:
+// before doing anything, or after having done it. One fault at a time; countdown 0: none.
 void mem_client_fail(struct mem_client *c, int ops, int countdown, int result, bool after);
 
 // ---- the server's misfortunes
 
-// The data become those of another moment, or of another server: writes are lost. As when another Redis process
-// answers, each client's partitions are fenced until they claim again.
+// The data become those of another moment, or of another server: writes are lost. As when another Redis
+// process answers, each client's partitions are fenced until they claim again.
 void mem_store_restore(struct mem_store *s, const struct mem_store *from);
 // The same data by another process: a restart that lost nothing.
 void mem_store_restart(struct mem_store *s);
@@ -48,5 +51,6 @@ void mem_store_lose(struct mem_store *s, const struct part_key *p, bool all);
 struct cursor mem_store_cursor(const struct mem_store *s, const struct part_key *p);
 struct owner mem_store_owner(const struct mem_store *s, const struct part_key *p);
 void mem_store_each(const struct mem_store *s, const struct part_key *p,
-                    void (*each)(void *arg, int model, uint64_t bucket, struct span customer, struct span state),
+                    void (*each)(void *arg, int model, uint64_t bucket, struct span customer,
+                                 struct span state),
                     void *arg);

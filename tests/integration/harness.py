@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("ENGAGED_BUILD", "build/release")
 MODELS = ROOT / "config" / "models"
+MESSAGE_MAX_BYTES = 8 << 20
 WAIT_S = 60                 # the longest that any condition may take to come true
 
 
@@ -96,8 +97,13 @@ class Servers:
         finally:
             self.redis.config_set(name, former)
 
+    def client(self, **properties):
+        """What every client of Kafka here has in common."""
+        return {"bootstrap.servers": self.kafka, "log_level": 2, "reconnect.backoff.max.ms": 500,
+                **{name.replace("_", "."): value for name, value in properties.items()}}
+
     def admin(self):
-        return AdminClient({"bootstrap.servers": self.kafka})
+        return AdminClient(self.client())
 
     def create_topic(self, name, partitions, **config):
         topic = NewTopic(name, partitions, 1, config={key.replace("_", "."): str(v) for key, v in config.items()})
@@ -105,8 +111,8 @@ class Servers:
         for future in admin.create_topics([topic]).values():
             future.result(WAIT_S)
 
-    def reader(self, topic, **properties):
-        return Reader(self.kafka, topic, properties)
+    def reader(self, topic):
+        return Reader(self, topic)
 
     def read(self, topic):
         """Every committed record of a topic; none if there is no such topic."""
@@ -115,7 +121,7 @@ class Servers:
 
     def ends(self, topic, partitions):
         """The high watermark of each partition."""
-        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "ends"})
+        consumer = Consumer(self.client(group_id="ends"))
         with contextlib.closing(consumer):
             return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=WAIT_S)[1]
                     for p in range(partitions)]
@@ -124,10 +130,10 @@ class Servers:
 class Reader:
     """The committed records of a topic, in the order of each partition; more of them at each call."""
 
-    def __init__(self, kafka, topic, properties):
-        self.consumer = Consumer({"bootstrap.servers": kafka, "group.id": "reader", "enable.auto.commit": False,
-                                  "isolation.level": "read_committed", "enable.partition.eof": True,
-                                  "auto.offset.reset": "error", "fetch.message.max.bytes": 8 << 20, **properties})
+    def __init__(self, servers, topic):
+        self.consumer = Consumer(servers.client(
+            group_id="reader", enable_auto_commit=False, isolation_level="read_committed", enable_partition_eof=True,
+            auto_offset_reset="error", fetch_message_max_bytes=MESSAGE_MAX_BYTES))
         found = self.consumer.list_topics(topic, timeout=WAIT_S).topics[topic]
         self.partitions = len(found.partitions) if found.error is None else 0
         self.consumer.assign([TopicPartition(topic, p, 0) for p in range(self.partitions)])
@@ -159,11 +165,10 @@ class Reader:
 class Feeder:
     """Puts events into a topic: all of a customer into one partition, in order, each once, whatever Kafka does."""
 
-    def __init__(self, servers, topic, partitions, **properties):
+    def __init__(self, servers, topic, partitions):
         self.topic, self.partitions = topic, partitions
-        self.producer = Producer({"bootstrap.servers": servers.kafka, "enable.idempotence": True, "linger.ms": 2,
-                                  "message.timeout.ms": WAIT_S * 1000, "message.max.bytes": 8 << 20,
-                                  "reconnect.backoff.max.ms": 500, **properties})
+        self.producer = Producer(servers.client(enable_idempotence=True, linger_ms=2, message_timeout_ms=WAIT_S * 1000,
+                                                message_max_bytes=MESSAGE_MAX_BYTES))
         self.failures = []
 
     def place(self, customer):
@@ -276,8 +281,8 @@ class App:
         daemon.says("taken at offset", times=self.partitions)
         return daemon
 
-    def feeder(self, **properties):
-        return Feeder(self.servers, self.source, self.partitions, **properties)
+    def feeder(self):
+        return Feeder(self.servers, self.source, self.partitions)
 
     def close(self):
         for daemon in self.daemons:

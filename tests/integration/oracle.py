@@ -178,8 +178,8 @@ def assert_equal(app, models, expected):
 
 def settle(app, models, grace_ms=GRACE_MS, until=None):
     """Waits until everything fed has come out, stops the daemons and compares. How many outputs and states agree."""
+    expected = expect(app, models, grace_ms=grace_ms, until=until)      # while the daemons work
     app.await_caught_up()
-    expected = expect(app, models, grace_ms=grace_ms, until=until)
     await_outputs(app, expected)
     for daemon in app.daemons:
         if daemon.runs():

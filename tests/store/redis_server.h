@@ -13,9 +13,9 @@ struct redis_server {
     const char *const *args;
 };
 
-// Starts one with default settings, on a socket only, and the given arguments ("--port", "0", …; up to NULL; they must
-// live as long as the server; a first one without "--" is a configuration file). Returns when it answers. Fails the
-// test if it does not.
+// Starts one with default settings, on a socket only, and the given arguments ("--port", "0", …; up to NULL;
+// they must live as long as the server; a first one without "--" is a configuration file). Returns when it
+// answers. Fails the test if it does not.
 void redis_server_start(struct redis_server *s, const char *const *args);
 // kill -9, and it is gone.
 void redis_server_kill(struct redis_server *s);
@@ -27,7 +27,8 @@ void redis_server_stop(struct redis_server *s);
 redisReply *redis_server_ask(const struct redis_server *s, const char *fmt, ...);
 // The same, without its reply.
 void redis_server_do(const struct redis_server *s, const char *fmt, ...);
-// A TCP port on the loopback on which nothing listens, below those that outgoing connections take theirs from.
+// A TCP port on the loopback on which nothing listens. It, and the one 10000 above that a cluster node takes
+// too, is below those that outgoing connections take theirs from.
 int free_port(void);
 // Calls ready(arg) until it is true. Fails the test after 30 s.
 void wait_until(bool (*ready)(void *arg), void *arg, const char *what);

@@ -1,5 +1,5 @@
-// What only a real Redis can do to the store: full memory, lost scripts, silence, another role, wrong settings.
-#include <check.h>
+// What only a real Redis can do to the store: full memory, lost scripts, silence, another role, wrong
+// settings.
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,12 +34,14 @@ START_TEST(test_layout)
     c.tails[0] = (struct tail){"shop.transitions", 5};
     c.tails[1] = (struct tail){"shop.journal", 1};
     c.ntails = 2;
-    struct flush_write put = {.model = 1, .bucket = 12, .customer = SPAN("0b4c5d6e-1111-2222-3333-444455556666"),
+    struct flush_write put = {.model = 1,
+                              .bucket = 12,
+                              .customer = SPAN("0b4c5d6e-1111-2222-3333-444455556666"),
                               .state = SPAN("s")};
     struct flush_due due = {.model = 1, .bucket = 12, .at = INT64_C(1767600000123)};
     struct flush_stat stat = {"value:stage:high", 1};
-    struct flush f = {.cursor = &c, .writes = &put, .nwrites = 1, .dues = &due, .ndues = 1, .stats = &stat,
-                      .nstats = 1};
+    struct flush f =
+        {.cursor = &c, .writes = &put, .nwrites = 1, .dues = &due, .ndues = 1, .stats = &stat, .nstats = 1};
     ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
 
     redisReply *r = redis_server_ask(&w.server, "HGETALL {shop:clicks:3}:b:value:12");
@@ -54,9 +56,17 @@ START_TEST(test_layout)
     ck_assert_str_eq(r->str, "1");
     freeReplyObject(r);
     static const char *const fields[][2] = {
-        {"owner", "a11ce00000000001"}, {"n", "1"}, {"offset", "10"}, {"clock", "-9223372036854775808"},
-        {"start", "10"}, {"partitions", "8"}, {"format", "1"}, {"program", "0123456789abcdef"},
-        {"tail", "shop.transitions=5 shop.journal=1"}, {"buckets:value", "16"}, {"customers:lifecycle", "0"},
+        {"owner", "a11ce00000000001"},
+        {"n", "1"},
+        {"offset", "10"},
+        {"clock", "-9223372036854775808"},
+        {"start", "10"},
+        {"partitions", "8"},
+        {"format", "1"},
+        {"program", "0123456789abcdef"},
+        {"tail", "shop.transitions=5 shop.journal=1"},
+        {"buckets:value", "16"},
+        {"customers:lifecycle", "0"},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         r = redis_server_ask(&w.server, "HGET {shop:clicks:3}:cursor %s", fields[i][0]);
@@ -90,7 +100,8 @@ START_TEST(test_other_models_are_passed_over)
     struct cursor c = world_begin(&w, w.a, &ALICE);
     for (int i = 0; i < 300; i++)
         redis_server_do(&w.server, "ZADD {shop:clicks:3}:due %d former:%d", i, i);
-    redis_server_do(&w.server, "ZADD {shop:clicks:3}:due 3 lifecycle:x 4 lifecycle: 5 7 6 lifecycle:99999999999999999999");
+    redis_server_do(&w.server, "ZADD {shop:clicks:3}:due 3 lifecycle:x 4 lifecycle: 5 7 6 "
+                               "lifecycle:99999999999999999999");
     struct flush_due set[] = {{.model = 1, .bucket = 7, .at = 1000}, {.model = 0, .bucket = 8, .at = 2000}};
     struct flush f = {.cursor = &c, .dues = set, .ndues = 2};
     ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
@@ -127,7 +138,8 @@ static const struct refusal refusals[] = {
     {"SET {shop:clicks:3}:b:lifecycle:5 x", "DEL {shop:clicks:3}:b:lifecycle:5", PORT_REFUSED, "WRONGTYPE"},
     {"REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", PORT_AWAY, "replica"},
     {"ACL SETUSER default -eval -evalsha", "ACL SETUSER default +@all", PORT_REFUSED, "NOPERM"},
-    {"CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", PORT_AWAY, "min-replicas-to-write"},
+    {"CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", PORT_AWAY,
+     "min-replicas-to-write"},
 };
 enum { REFUSALS = sizeof(refusals) / sizeof(refusals[0]) };
 
@@ -144,8 +156,8 @@ START_TEST(test_refused_flush_writes_nothing)
     struct flush_write writes[] = {CHANGE, {.bucket = 5, .customer = SPAN("c-2"), .state = SPAN("s")}};
     struct flush_due due = {.at = 1};
     struct flush_stat stat = {"lifecycle:stage:active", 1};
-    struct flush f = {.cursor = &c, .writes = writes, .nwrites = 2, .dues = &due, .ndues = 1, .stats = &stat,
-                      .nstats = 1};
+    struct flush f =
+        {.cursor = &c, .writes = writes, .nwrites = 2, .dues = &due, .ndues = 1, .stats = &stat, .nstats = 1};
     ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), row->result);
     check_why(&why, row->why);
     redis_server_do(&w.server, row->after);
@@ -292,8 +304,8 @@ static void found(void *arg, const struct part_key *p, int model, const struct c
     struct findings *f = arg;
     size_t n = strlen(f->text);
     f->n++;
-    snprintf(f->text + n, sizeof(f->text) - n, "%d/%d@%d:%.*s ", p->partition, model, (int)c->offset, (int)state.n,
-             state.p);
+    snprintf(f->text + n, sizeof(f->text) - n, "%d/%d@%d:%.*s ", p->partition, model, (int)c->offset,
+             (int)state.n, state.p);
 }
 
 START_TEST(test_queries)
@@ -361,7 +373,10 @@ START_TEST(test_a_query_during_a_split)
     splitting.w = &w;
     splitting.cursor = &c;
     struct findings f = {0};
-    struct redis_lookup l = {.customer = SPAN("c-1"), .bucket = bucket_while_splitting, .found = found, .arg = &f};
+    struct redis_lookup l = {.customer = SPAN("c-1"),
+                             .bucket = bucket_while_splitting,
+                             .found = found,
+                             .arg = &f};
     ck_assert_int_eq(redis_query_customer(w.b, "clicks", 8, &l, &why), 0);
     ck_assert_str_eq(f.text, "3/0@10:moved ");
     world_close(&w);
@@ -384,9 +399,5 @@ int main(void)
     tcase_add_test(t, test_queries);
     tcase_add_test(t, test_a_query_during_a_split);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run(s);
 }

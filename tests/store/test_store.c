@@ -1,6 +1,5 @@
-// What every store must do: each scenario runs in memory (row 0) and on a real Redis (row 1).
-#include <check.h>
-#include <stdlib.h>
+// What every store must do with states, owners and splits: each scenario runs in memory (row 0) and on a real
+// Redis (row 1).
 #include <string.h>
 
 #include "world.h"
@@ -24,9 +23,17 @@ START_TEST(test_claim_returns_what_was_stored)
     ck_assert_int_eq(w.ops->claim(w.a, &P, &ALICE, &got, &empty, &why), 0);
     ck_assert(!got.exists && empty);
 
-    struct cursor c = {.offset = 7, .clock = -5, .start = 3, .n = 41, .partitions = 12, .format = 2,
-                       .program = "fedcba9876543210", .buckets = {16, 1000000007}, .customers = {700, UINT64_MAX},
-                       .tails = {{"shop.transitions", 99}, {"shop.triggers.win-back", INT64_MAX}}, .ntails = 2};
+    struct cursor c = {.offset = 7,
+                       .clock = -5,
+                       .start = 3,
+                       .n = 41,
+                       .partitions = 12,
+                       .format = 2,
+                       .program = "fedcba9876543210",
+                       .buckets = {16, 1000000007},
+                       .customers = {700, UINT64_MAX},
+                       .tails = {{"shop.transitions", 99}, {"shop.triggers.win-back", INT64_MAX}},
+                       .ntails = 2};
     ck_assert_int_eq(w.ops->create(w.a, &P, &ALICE, &c, &why), 0);
     ck_assert_int_eq(w.ops->create(w.a, &P, &ALICE, &c, &why), PORT_FENCED);
     ck_assert_int_eq(w.ops->create(w.b, &P, &BOB, &c, &why), PORT_FENCED);
@@ -119,7 +126,8 @@ START_TEST(test_another_server_fences_each_partition_once)
     struct cursor c = world_begin(&w, w.a, &ALICE);
     ck_assert_int_eq(w.ops->claim(w.a, &Q, &ALICE, &q, &empty, &why), 0);
     world_restart(&w);
-    check_span(world_read(&w, w.a, &ALICE, &c, 0, 0, SPAN("c-1")), SPAN("fenced"), "a read after the restart");
+    check_span(world_read(&w, w.a, &ALICE, &c, 0, 0, SPAN("c-1")), SPAN("fenced"),
+               "a read after the restart");
     ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, NULL, 0), PORT_FENCED);
     ck_assert_int_eq(w.ops->create(w.a, &Q, &ALICE, &q, &why), PORT_FENCED);
     c = world_claim(&w, w.a, &ALICE);
@@ -136,9 +144,17 @@ END_TEST
 // ---- states
 
 static const char *const ids[] = {
-    "c-1", "a", "0b4c5d6e-1111-2222-3333-444455556666", "Ab4c5d6e-1111-2222-3333-444455556666", // only lower case packs
-    "0b4c5d6e-1111-2222-3333-44445555666g", "0b4c5d6e-1111-2222-3333-4444555566661", "0b4c5d6e1111-2222-3333-4444555566667",
-    "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "seventeen bytes!!", "Zo\xc3\xab",
+    "c-1",
+    "a",
+    "0b4c5d6e-1111-2222-3333-444455556666",
+    "Ab4c5d6e-1111-2222-3333-444455556666", // only lower case packs
+    "0b4c5d6e-1111-2222-3333-44445555666g",
+    "0b4c5d6e-1111-2222-3333-4444555566661",
+    "0b4c5d6e1111-2222-3333-4444555566667",
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "seventeen bytes!!",
+    "Zo\xc3\xab",
 };
 enum { IDS = sizeof(ids) / sizeof(ids[0]) };
 
@@ -150,13 +166,16 @@ START_TEST(test_load_gives_back_what_was_flushed)
     struct cursor c = world_begin(&w, w.a, &ALICE);
     struct flush_write puts[IDS];
     for (int i = 0; i < IDS; i++) // sorted: three in bucket 0, the rest in bucket 9 of another model
-        puts[i] = (struct flush_write){.model = i > 2, .bucket = i > 2 ? 9 : 0, .customer = text(ids[i]),
+        puts[i] = (struct flush_write){.model = i > 2,
+                                       .bucket = i > 2 ? 9 : 0,
+                                       .customer = text(ids[i]),
                                        .state = {"\0\r\n\xff state of some length" + i, 20 - (size_t)i}};
     ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, puts, IDS), 0);
 
     struct load_item items[IDS + 4] = {{.customer = SPAN("nobody")}};
     for (int i = 0; i < IDS; i++)
-        items[i + 1] = (struct load_item){.model = puts[i].model, .bucket = puts[i].bucket, .customer = text(ids[i])};
+        items[i + 1] =
+            (struct load_item){.model = puts[i].model, .bucket = puts[i].bucket, .customer = text(ids[i])};
     items[IDS + 1] = (struct load_item){.model = 1, .bucket = 9};
     items[IDS + 2] = (struct load_item){.model = 0, .bucket = 9};
     items[IDS + 3] = (struct load_item){.model = 1, .bucket = 9, .customer = text(ids[0])};
@@ -212,7 +231,8 @@ START_TEST(test_many)
     struct cursor c = world_begin(&w, w.a, &ALICE);
     for (int i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof(names[i]), "c%05d", i);
-        puts[i] = (struct flush_write){.bucket = i < MANY / 2 ? 0 : (uint64_t)i, .customer = {names[i], 6},
+        puts[i] = (struct flush_write){.bucket = i < MANY / 2 ? 0 : (uint64_t)i,
+                                       .customer = {names[i], 6},
                                        .state = {names[i] + 1, 5}};
         dues[i] = (struct flush_due){.model = 1, .bucket = (uint64_t)i, .at = 1000 + i, .exact = i % 2};
     }
@@ -253,7 +273,8 @@ START_TEST(test_split)
     struct why why;
     world_open(&w, _i, NULL);
     struct cursor c = world_begin(&w, w.a, &ALICE);
-    struct flush_write puts[] = {{.customer = SPAN("a"), .state = SPAN("1")}, {.customer = SPAN("b"), .state = SPAN("2")},
+    struct flush_write puts[] = {{.customer = SPAN("a"), .state = SPAN("1")},
+                                 {.customer = SPAN("b"), .state = SPAN("2")},
                                  {.customer = SPAN("c"), .state = SPAN("3")}};
     struct flush_due at = {.at = 500, .exact = true};
     struct flush f = {.cursor = &c, .writes = puts, .nwrites = 3, .dues = &at, .ndues = 1};
@@ -261,12 +282,18 @@ START_TEST(test_split)
     c.n++;
 
     // one more is expected than there is: nothing happens
-    struct load_field moved[] = {{SPAN("b"), SPAN("2")}, {SPAN("c"), SPAN("3")}}, again[] = {{SPAN("c"), SPAN("3")}};
+    struct load_field moved[] = {{SPAN("b"), SPAN("2")}, {SPAN("c"), SPAN("3")}},
+                      again[] = {{SPAN("c"), SPAN("3")}};
     struct flush_split splits[] = {{.from = 0, .to = 1, .expected = 4, .moved = moved, .nmoved = 2},
                                    {.from = 1, .to = 2, .expected = 2, .moved = again, .nmoved = 1}};
     struct flush_write changed = {.bucket = 1, .customer = SPAN("b"), .state = SPAN("22")};
     struct flush_due lower = {.bucket = 1, .at = 400};
-    f = (struct flush){.cursor = &c, .splits = splits, .nsplits = 2, .writes = &changed, .nwrites = 1, .dues = &lower,
+    f = (struct flush){.cursor = &c,
+                       .splits = splits,
+                       .nsplits = 2,
+                       .writes = &changed,
+                       .nwrites = 1,
+                       .dues = &lower,
                        .ndues = 1};
     ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), PORT_REFUSED);
     check_span(world_read(&w, w.a, &ALICE, &c, 0, 0, SPAN("b")), SPAN("2"), "b where it was");
@@ -333,135 +360,6 @@ START_TEST(test_a_big_split)
 }
 END_TEST
 
-// ---- deadlines, statistics
-
-struct due_row {
-    struct flush_due d;
-    int64_t want; // score of bucket 1 afterwards
-};
-
-START_TEST(test_due)
-{
-    static const struct due_row rows[] = {
-        {{.bucket = 1, .at = 100}, 100},                 // lowers what is not there: sets it
-        {{.bucket = 1, .at = 200}, 100},                 // lowers only
-        {{.bucket = 1, .at = 50}, 50},
-        {{.bucket = 1, .at = 300, .exact = true}, 300},
-        {{.bucket = 1, .at = 0, .exact = true}, 0},      // everything is to be looked at anew
-        {{.bucket = 1, .at = NEVER}, NEVER},
-        {{.bucket = 1, .at = TIME_MS_MAX, .exact = true}, TIME_MS_MAX},
-        {{.bucket = 1, .at = NEVER, .exact = true}, NEVER},
-    };
-    struct world w;
-    struct why why;
-    world_open(&w, _i, NULL);
-    struct cursor c = world_begin(&w, w.a, &ALICE);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct flush f = {.cursor = &c, .dues = &rows[i].d, .ndues = 1};
-        ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
-        c.n++;
-        struct due_bucket due;
-        size_t n;
-        int64_t next;
-        ck_assert_int_eq(w.ops->due(w.a, &P, rows[i].want, 1, &due, &n, &next, &why), 0);
-        ck_assert_msg(n == 0 && next == rows[i].want, "row %zu: %zu before %ld, next %ld", i, n, (long)rows[i].want,
-                      (long)next);
-        if (rows[i].want == NEVER)
-            continue;
-        ck_assert_int_eq(w.ops->due(w.a, &P, rows[i].want + 1, 1, &due, &n, &next, &why), 0);
-        ck_assert_msg(n == 1 && due.model == 0 && due.bucket == 1 && due.at == rows[i].want && next == NEVER,
-                      "row %zu: %zu after", i, n);
-    }
-    world_close(&w);
-}
-END_TEST
-
-START_TEST(test_due_next)
-{
-    struct world w;
-    struct why why;
-    struct due_bucket due[3];
-    size_t n;
-    int64_t next;
-    struct flush_due set[] = {{.model = 0, .bucket = 5, .at = 30, .exact = true}, {.model = 1, .bucket = 5, .at = 10},
-                              {.model = 0, .bucket = 6, .at = 20}, {.model = 1, .bucket = 0, .at = 99}};
-    world_open(&w, _i, NULL);
-    struct cursor c = world_begin(&w, w.a, &ALICE);
-    struct flush f = {.cursor = &c, .dues = set, .ndues = 4};
-    ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
-    ck_assert_int_eq(w.ops->due(w.a, &P, 50, 2, due, &n, &next, &why), 0);
-    ck_assert(n == 2 && next == 30 && due[0].at == 10 && due[0].model == 1 && due[1].at == 20 && due[1].bucket == 6);
-    ck_assert_int_eq(w.ops->due(w.a, &P, 50, 3, due, &n, &next, &why), 0);
-    ck_assert(n == 3 && next == 99 && due[2].at == 30);
-    ck_assert_int_eq(w.ops->due(w.a, &P, 50, 0, due, &n, &next, &why), 0);
-    ck_assert(n == 0 && next == 10);
-    ck_assert_int_eq(w.ops->due(w.a, &Q, NEVER, 3, due, &n, &next, &why), 0);
-    ck_assert(n == 0 && next == NEVER);
-    world_close(&w);
-}
-END_TEST
-
-static void add_stat(void *arg, struct span field, int64_t value)
-{
-    int64_t *sums = arg;
-    ck_assert(field.n == 22 && !memcmp(field.p, "lifecycle:stage:", 16));
-    sums[0]++;
-    sums[1] += value * (field.p[16] == 'a' ? 1 : 1000);
-}
-
-START_TEST(test_stats)
-{
-    struct world w;
-    struct why why;
-    int64_t sums[2] = {0};
-    struct flush_stat stats[] = {{"lifecycle:stage:active", 7}, {"lifecycle:stage:lapsed", -2}};
-    world_open(&w, _i, NULL);
-    struct cursor c = world_begin(&w, w.a, &ALICE);
-    struct flush f = {.cursor = &c, .stats = stats, .nstats = 2};
-    ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
-    c.n++;
-    stats[0].value = 9; // absolute, and the other one stays
-    f.nstats = 1;
-    ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
-    ck_assert_int_eq(w.ops->stats(w.a, &P, add_stat, sums, &why), 0);
-    ck_assert_int_eq(sums[0], 2);
-    ck_assert_int_eq(sums[1], 9 - 2000);
-    ck_assert_int_eq(w.ops->stats(w.b, &Q, add_stat, sums, &why), 0);
-    ck_assert_int_eq(sums[0], 2);
-    world_close(&w);
-}
-END_TEST
-
-// The twin's faults, which other tests rely on.
-START_TEST(test_faults)
-{
-    struct world w;
-    world_open(&w, WORLD_MEMORY, NULL);
-    struct cursor c = world_begin(&w, w.a, &ALICE);
-    struct flush_write put = {.customer = SPAN("c"), .state = SPAN("s")};
-    mem_client_fail(w.a, MEM_FLUSH, 2, PORT_UNKNOWN, _i);
-    ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, &put, 1), 0);
-    check_span(world_read(&w, w.a, &ALICE, &c, 0, 0, SPAN("c")), SPAN("s"), "the state");
-    struct why why = {0};
-    struct flush f = {.cursor = &c};
-    ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), PORT_UNKNOWN);
-    ck_assert_uint_eq(mem_store_cursor(w.mem, &P).n, c.n + (uint64_t)_i);
-    ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, &put, 1), _i ? PORT_FENCED : 0);
-
-    struct mem_store *before = mem_store_new();
-    mem_store_restore(before, w.mem);
-    c = world_claim(&w, w.a, &ALICE);
-    put.state = SPAN("lost");
-    ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, &put, 1), 0);
-    mem_store_restore(w.mem, before);
-    ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, &put, 1), PORT_FENCED);
-    c = world_claim(&w, w.a, &ALICE);
-    check_span(world_read(&w, w.a, &ALICE, &c, 0, 0, SPAN("c")), SPAN("s"), "the state");
-    mem_store_free(before);
-    world_close(&w);
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("store");
@@ -477,14 +375,6 @@ int main(void)
     tcase_add_loop_test(t, test_many, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_split, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_a_big_split, 0, WORLD_KINDS);
-    tcase_add_loop_test(t, test_due, 0, WORLD_KINDS);
-    tcase_add_loop_test(t, test_due_next, 0, WORLD_KINDS);
-    tcase_add_loop_test(t, test_stats, 0, WORLD_KINDS);
-    tcase_add_loop_test(t, test_faults, 0, 2); // before, after
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return world_run(s);
 }

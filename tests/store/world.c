@@ -1,7 +1,6 @@
 // A failing step fails the test at once, with the store's own words for it.
 #include "world.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,8 +45,14 @@ void world_open(struct world *w, enum world_kind kind, const char *const *args)
     struct why why = {0};
     redis_server_start(&w->server, args);
     ck_assert_msg(!redis_url_parse(w->server.url, &w->url, &why), "%s", why.text);
-    w->options = (struct redis_options){.app = "shop", .url = &w->url, .timeout_ms = 5000, .client = "test",
-                                        .models = world_models, .nmodels = 2, .note = keep_note, .note_arg = w};
+    w->options = (struct redis_options){.app = "shop",
+                                        .url = &w->url,
+                                        .timeout_ms = 5000,
+                                        .client = "test",
+                                        .models = world_models,
+                                        .nmodels = 2,
+                                        .note = keep_note,
+                                        .note_arg = w};
     w->ops = &redis_store_ops;
     w->a = world_client(w, NULL);
     w->b = world_client(w, NULL);
@@ -101,7 +106,12 @@ struct cursor world_begin(struct world *w, void *client, const struct owner *own
 {
     struct why why = {0};
     ck_assert(!world_claim(w, client, owner).exists);
-    struct cursor c = {.exists = true, .offset = 10, .clock = INT64_MIN, .start = 10, .partitions = 8, .format = 1,
+    struct cursor c = {.exists = true,
+                       .offset = 10,
+                       .clock = INT64_MIN,
+                       .start = 10,
+                       .partitions = 8,
+                       .format = 1,
                        .program = "0123456789abcdef"};
     int r = w->ops->create(client, &P, owner, &c, &why);
     ck_assert_msg(!r, "create: %d %s", r, why.text);
@@ -121,8 +131,8 @@ int world_write(struct world *w, void *client, const struct owner *owner, struct
     return r;
 }
 
-struct span world_read(struct world *w, void *client, const struct owner *owner, const struct cursor *c, int model,
-                       uint64_t bucket, struct span customer)
+struct span world_read(struct world *w, void *client, const struct owner *owner, const struct cursor *c,
+                       int model, uint64_t bucket, struct span customer)
 {
     static const char *const words[] = {"-", "away", "unknown", "fenced", "refused"}; // by enum port_result
     struct why why = {0};
@@ -134,6 +144,15 @@ struct span world_read(struct world *w, void *client, const struct owner *owner,
 
 void check_span(struct span got, struct span want, const char *what)
 {
-    ck_assert_msg(got.n == want.n && !memcmp(got.p, want.p, got.n), "%s is \"%.*s\", not \"%.*s\"", what, (int)got.n,
-                  got.p, (int)want.n, want.p);
+    ck_assert_msg(got.n == want.n && !memcmp(got.p, want.p, got.n), "%s is \"%.*s\", not \"%.*s\"", what,
+                  (int)got.n, got.p, (int)want.n, want.p);
+}
+
+int world_run(Suite *s)
+{
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

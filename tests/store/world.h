@@ -1,5 +1,7 @@
 // A store under test, in memory or in Redis, with two clients of it: the same scenario runs on both.
 #pragma once
+#include <check.h>
+
 #include "mem_store.h"
 #include "redis_server.h"
 #include "redis_store.h"
@@ -40,7 +42,10 @@ struct cursor world_claim(struct world *w, void *client, const struct owner *own
 // One flush of states and nothing else; counts the cursor's n on if it was done.
 int world_write(struct world *w, void *client, const struct owner *owner, struct cursor *c,
                 const struct flush_write *writes, size_t n);
-// Loads one state of P; "-" where there is none, "fenced" and so on where it fails. Lives until the client's next call.
-struct span world_read(struct world *w, void *client, const struct owner *owner, const struct cursor *c, int model,
-                       uint64_t bucket, struct span customer);
+// Loads one state of P; "-" where there is none, "fenced" and so on where it fails. Lives until the client's
+// next call.
+struct span world_read(struct world *w, void *client, const struct owner *owner, const struct cursor *c,
+                       int model, uint64_t bucket, struct span customer);
 void check_span(struct span got, struct span want, const char *what);
+// Runs a suite and frees it: for main to return.
+int world_run(Suite *s);

@@ -93,7 +93,8 @@ START_TEST(test_url)
         return;
     }
     ck_assert_msg(r == 1, "%s is taken for a URL", row->url);
-    ck_assert_msg(strstr(why.text, row->why) != NULL, "%s: \"%s\" does not say \"%s\"", row->url, why.text, row->why);
+    ck_assert_msg(strstr(why.text, row->why) != NULL, "%s: \"%s\" does not say \"%s\"", row->url, why.text,
+                  row->why);
     ck_assert_int_eq(u.db, 77); // untouched
 }
 END_TEST
@@ -101,8 +102,9 @@ END_TEST
 // A password with a bare separator makes a wrong URL, whose message goes to the log.
 START_TEST(test_no_secret_is_repeated)
 {
-    static const char *const urls[] = {"redis://:se/cret@host", "redis://:se?cret@host", "redis://me:se,cret/x",
-                                       "redis://me:secret", "redis://secret@host", "redis://:cret%@host",
+    static const char *const urls[] = {"redis://:se/cret@host",     "redis://:se?cret@host",
+                                       "redis://me:se,cret/x",      "redis://me:secret",
+                                       "redis://secret@host",       "redis://:cret%@host",
                                        "rediss://:se?ca=cret@host", "unix://se:cret@x"};
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
         struct redis_url u;

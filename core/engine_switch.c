@@ -1,0 +1,298 @@
+// When the program is another one than the states were written by: a decision of the journal, after which each state
+// is read with the model version that wrote it, and carried over by name when the customer is next touched. All
+// deadlines are computed anew in the background. Customers that a new version has no place for stop the switch.
+#include "cleanup.h"
+#include "engine_private.h"
+#include "migrate.h"
+#include <inttypes.h>
+
+enum { SWITCH_BUCKETS = 4000 }; // deadlines reset in one flush
+
+void versions_clear(struct versions *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        model_free(v->v[i].model);
+        free(v->v[i].name);
+        free(v->v[i].text);
+    }
+    free(v->v);
+    *v = (struct versions){0};
+}
+
+static int recalled(void *arg, const struct model_text *t)
+{
+    struct versions *v = arg;
+    struct version *to = realloc(v->v, (v->n + 1) * sizeof *to);
+    if (!to)
+        return ERR_NOMEM;
+    v->v = to;
+    to += v->n++;
+    *to = (struct version){.number = t->version, .order = t->order, .clock = t->clock, .text_bytes = t->text.n,
+                           .name = strndup(t->name.p, t->name.n), .text = malloc(t->text.n + 1)};
+    if (!to->name || !to->text)
+        return ERR_NOMEM;
+    memcpy(to->text, t->text.p, t->text.n);
+    return 0;
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct version *x = a, *y = b;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+int versions_recall(struct engine *e, struct part *p, struct why *why)
+{
+    versions_clear(&p->versions);
+    int r = e->ports.store->recall(e->ports.store_ctx, &p->key, recalled, &p->versions, why);
+    if (r == PORT_OK && p->versions.n)
+        qsort(p->versions.v, p->versions.n, sizeof *p->versions.v, by_order);
+    return r;
+}
+
+static struct version *version_of(struct part *p, const char *name, uint32_t number)
+{
+    for (size_t i = 0; i < p->versions.n; i++)
+        if (p->versions.v[i].number == number && !strcmp(p->versions.v[i].name, name))
+            return &p->versions.v[i];
+    return NULL;
+}
+
+// The one at work last, of a model; NULL: the model is new here.
+static struct version *version_latest(struct part *p, const char *name)
+{
+    struct version *latest = NULL;
+    for (size_t i = 0; i < p->versions.n; i++)
+        if (!strcmp(p->versions.v[i].name, name))
+            latest = &p->versions.v[i];
+    return latest;
+}
+
+// 0, 1: its text no longer compiles (a mistake of a newer engaged), negative: no memory.
+static int version_compile(struct version *v)
+{
+    struct diags d = {0};
+    int r = v->model ? 0 : model_load(v->name, v->text, v->text_bytes, &v->model, &d);
+    diags_clear(&d);
+    return r;
+}
+
+// ---- reading states of former versions
+
+// One version on: 0, or 1: it has no place there.
+static int step_on(const struct model *from, struct customer *old, const struct model *to, int64_t clock,
+                   struct customer **ret)
+{
+    if (migrate_stage(from, old->stage, to) == NONE)
+        return 1;
+    if (!(*ret = malloc(customer_bytes(to))))
+        return ERR_NOMEM;
+    migrate_customer(from, old, to, *ret, clock);
+    return 0;
+}
+
+int state_read(struct engine *e, struct part *p, int model, struct span state, struct customer *c)
+{
+    const struct model *m = engine_model(e, model);
+    uint32_t number;
+    if (!customer_decode(m, (const uint8_t *)state.p, state.n, c))
+        return 0;
+    struct version *v;
+    if (customer_version((const uint8_t *)state.p, state.n, &number) || number == m->version ||
+        !(v = version_of(p, m->name, number)))
+        return 1;
+    int r = version_compile(v);
+    if (r)
+        return r;
+    _cleanup_free_ struct customer *at = malloc(customer_bytes(v->model));
+    if (!at)
+        return ERR_NOMEM;
+    if (customer_decode(v->model, (const uint8_t *)state.p, state.n, at))
+        return 1;
+    const struct model *from = v->model;
+    for (; v < p->versions.v + p->versions.n; v++) {
+        if (strcmp(v->name, m->name) != 0 || v->number == from->version)
+            continue;
+        if ((r = version_compile(v)))
+            return r;
+        const struct model *to = v->number == m->version ? m : v->model;
+        struct customer *next;
+        if ((r = step_on(from, at, to, v->clock, &next)))
+            return r;
+        free(at);
+        at = next;
+        from = to;
+    }
+    if (from != m)
+        return 1;
+    memcpy(c, at, customer_bytes(m));
+    return 0;
+}
+
+// ---- the switch
+
+static int64_t population(const struct part *p, const char *model, const char *stage)
+{
+    struct buffer b = {0};
+    int64_t n = 0;
+    buffer_printf(&b, "%s:stage:%s", model, stage);
+    for (size_t i = 0; !b.failed && i < p->former.n; i++)
+        if (!strcmp(p->former.v[i].field, b.p))
+            n = p->former.v[i].value;
+    buffer_clear(&b);
+    return n;
+}
+
+static void former_stat(void *arg, struct span field, int64_t value)
+{
+    struct former_stats *f = arg;
+    struct former_stat *v = realloc(f->v, (f->n + 1) * sizeof *v);
+    if (!v)
+        return;
+    f->v = v;
+    if ((v[f->n].field = strndup(field.p, field.n)))
+        v[f->n++].value = value;
+}
+
+static void former_clear(struct former_stats *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        free(f->v[i].field);
+    free(f->v);
+    *f = (struct former_stats){0};
+}
+
+// Whether the model may take over from what was at work; halts the partition if not.
+static int fits(struct engine *e, struct part *p, const struct model *m)
+{
+    struct version *same = version_of(p, m->name, m->version), *last = version_latest(p, m->name);
+    if (same && (same->text_bytes != m->text_bytes || memcmp(same->text, m->text, m->text_bytes) != 0)) {
+        part_halt(e, p, "model %s has changed, but is still version %" PRIu32 ": raise `version` in %s", m->name,
+                  m->version, m->file);
+        return 0;
+    }
+    if (!last || last == same)
+        return 0;
+    int r = version_compile(last);
+    if (r < 0)
+        return r;
+    if (r > 0) {
+        part_halt(e, p, "version %" PRIu32 " of model %s, which wrote states here, does not compile any more", last->number,
+                  m->name);
+        return 0;
+    }
+    for (int i = 0; i < last->model->nstages; i++) {
+        int64_t n = population(p, m->name, last->model->stages[i].name);
+        if (n > 0 && migrate_stage(last->model, i, m) == NONE) {
+            part_halt(e, p, "version %" PRIu32 " of model %s has no stage %s, where %" PRId64 " customers are: add "
+                      "`migrate: {%s: STAGE}` to %s", m->version, m->name, last->model->stages[i].name, n,
+                      last->model->stages[i].name, m->file);
+            return 0;
+        }
+    }
+    return 0;
+}
+
+// Populations follow their stages; counts of rules and triggers go on under their names.
+static void carry_stats(struct engine *e, struct part *p)
+{
+    memset(p->stats, 0, e->nstats * sizeof *p->stats);
+    for (size_t i = 0; i < e->nstats; i++)
+        for (size_t k = 0; k < p->former.n; k++)
+            if (!strcmp(e->stat_names[i], p->former.v[k].field))
+                p->stats[i] = p->former.v[k].value;
+    for (int i = 0; i < e->config.program->nmodels; i++) {
+        const struct model *m = engine_model(e, i);
+        for (int k = 0; k < m->nmigrations; k++)
+            p->stats[e->stat_stage[i] + m->migrations[k].to] += population(p, m->name, m->migrations[k].from);
+    }
+}
+
+static int store_flush(struct engine *e, struct part *p, const struct flush *f, struct why *why)
+{
+    int r = e->ports.store->flush(e->ports.store_ctx, &p->key, &p->owner, f, why);
+    if (r == PORT_OK)
+        p->cursor.n++;
+    return r;
+}
+
+// Every deadline may be another now: 0 is a bound below them all.
+static int reset_dues(struct engine *e, struct part *p, struct why *why)
+{
+    _cleanup_free_ struct flush_due *dues = malloc(SWITCH_BUCKETS * sizeof *dues);
+    if (!dues)
+        return ERR_NOMEM;
+    struct flush f = {.cursor = &p->cursor, .dues = dues};
+    for (int m = 0; m < e->config.program->nmodels; m++)
+        for (uint64_t b = 0; b < p->cursor.buckets[m]; b++) {
+            dues[f.ndues++] = (struct flush_due){.model = (int16_t)m, .bucket = b, .at = 0, .exact = true};
+            if (f.ndues < SWITCH_BUCKETS)
+                continue;
+            int r = store_flush(e, p, &f, why);
+            if (r != PORT_OK)
+                return r;
+            f.ndues = 0;
+        }
+    return f.ndues ? store_flush(e, p, &f, why) : PORT_OK;
+}
+
+int versions_remember(struct engine *e, struct part *p, int64_t clock, struct why *why)
+{
+    struct model_text v[MODELS_MAX];
+    size_t n = 0;
+    uint64_t order = p->versions.n ? p->versions.v[p->versions.n - 1].order : 0;
+    for (int i = 0; i < e->config.program->nmodels; i++) {
+        const struct model *m = engine_model(e, i);
+        const struct version *last = version_latest(p, m->name);
+        if (last && last->number == m->version)
+            continue; // at work already
+        v[n++] = (struct model_text){.name = {m->name, strlen(m->name)}, .text = {m->text, m->text_bytes},
+                                     .version = m->version, .order = ++order, .clock = last ? clock : INT64_MIN};
+    }
+    return n ? e->ports.store->remember(e->ports.store_ctx, &p->key, v, n, why) : PORT_OK;
+}
+
+static int finish(struct engine *e, struct part *p, int64_t clock, struct why *why)
+{
+    int r = versions_remember(e, p, clock, why);
+    if (r == PORT_OK)
+        r = reset_dues(e, p, why);
+    if (r != PORT_OK)
+        return r;
+    size_t nstats = 0;
+    _cleanup_free_ struct flush_stat *stats = malloc((p->former.n + e->nstats + 1) * sizeof *stats);
+    if (!stats)
+        return ERR_NOMEM;
+    carry_stats(e, p);
+    for (size_t i = 0; i < p->former.n; i++) // nobody is left in a stage that was removed
+        stats[nstats++] = (struct flush_stat){.field = p->former.v[i].field, .value = 0};
+    for (size_t i = 0; i < e->nstats; i++)
+        stats[nstats++] = (struct flush_stat){.field = e->stat_names[i], .value = p->stats[i]};
+    memcpy(p->cursor.program, e->config.program->digest, sizeof p->cursor.program);
+    struct flush f = {.cursor = &p->cursor, .stats = stats, .nstats = nstats};
+    r = store_flush(e, p, &f, why);
+    if (r == PORT_OK)
+        note(e, NOTE_INFO, p, "switched to program %s at offset %" PRId64, p->cursor.program, p->cursor.offset);
+    return r;
+}
+
+int part_switch(struct engine *e, struct part *p, struct why *why)
+{
+    former_clear(&p->former);
+    int r = e->ports.store->stats(e->ports.store_ctx, &p->key, former_stat, &p->former, why);
+    for (int i = 0; r == PORT_OK && i < e->config.program->nmodels && p->state == PART_TAKING; i++)
+        r = fits(e, p, engine_model(e, i));
+    if (r == PORT_OK && p->state == PART_TAKING) {
+        const struct published *s = &p->published;
+        bool journaled = s->switched && !strcmp(s->program, e->config.program->digest);
+        int64_t clock = journaled ? s->switch_clock : p->cursor.clock;
+        if (!journaled)
+            r = publish_program(e, p, "switch", p->cursor.offset, clock, why);
+        if (r == PORT_OK && p->state == PART_TAKING)
+            r = finish(e, p, clock, why);
+        if (r == PORT_OK && p->state == PART_TAKING)
+            r = versions_recall(e, p, why);
+    }
+    former_clear(&p->former);
+    return r;
+}

@@ -1,0 +1,100 @@
+// Texts of models beside the states that they explain: a hash `:models`, field "name:version", value
+// "order clock text", with clock "-" for none.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "redis_store_private.h"
+
+int redis_store_remember(void *ctx, const struct part_key *p, const struct model_text *v, size_t n,
+                         struct why *ret_why)
+{
+    struct redis_store *s = ctx;
+    struct redis_part *part;
+    struct redis_conn *c;
+    int r = redis_begin(s, p, &part, &c, ret_why);
+    if (r)
+        return r;
+    struct buffer b = {0};
+    for (size_t i = 0; i < n; i++) {
+        resp_command(&s->out, 4);
+        resp_text(&s->out, "HSET");
+        redis_put_key(&s->out, redis_tag_of(part), ":models");
+        b.n = 0;
+        buffer_put(&b, v[i].name.p, v[i].name.n);
+        buffer_printf(&b, ":%" PRIu32, v[i].version);
+        resp_span(&s->out, (struct span){b.p, b.n});
+        b.n = 0;
+        buffer_printf(&b, "%" PRIu64 " ", v[i].order);
+        if (v[i].clock == INT64_MIN)
+            buffer_text(&b, "-");
+        else
+            buffer_printf(&b, "%" PRId64, v[i].clock);
+        buffer_byte(&b, ' ');
+        buffer_put(&b, v[i].text.p, v[i].text.n);
+        resp_span(&s->out, (struct span){b.p, b.n});
+    }
+    bool failed = b.failed;
+    buffer_clear(&b);
+    return failed ? ERR_NOMEM : n ? redis_ask(s, c, n, ret_why) : 0;
+}
+
+// 0, or 1: not of the form above.
+static int parse(struct span field, struct span value, struct model_text *ret)
+{
+    size_t at = field.n; // of the version
+    char digits[24], *end;
+    while (at > 0 && field.p[at - 1] != ':')
+        at--;
+    size_t n = field.n - at;
+    if (at < 2 || n == 0 || n >= sizeof(digits))
+        return 1;
+    memcpy(digits, field.p + at, n);
+    digits[n] = '\0';
+    *ret = (struct model_text){.name = {field.p, at - 1}, .version = (uint32_t)strtoul(digits, &end, 10),
+                               .clock = INT64_MIN};
+    if (*end)
+        return 1;
+    ret->order = strtoull(value.p, &end, 10); // hiredis ends its strings with a NUL
+    if (*end != ' ')
+        return 1;
+    if (end[1] == '-' && end[2] == ' ')
+        end += 2;
+    else
+        ret->clock = strtoll(end + 1, &end, 10);
+    if (*end != ' ')
+        return 1;
+    ret->text = (struct span){end + 1, (size_t)(value.p + value.n - end) - 1};
+    return 0;
+}
+
+int redis_store_recall(void *ctx, const struct part_key *p,
+                       int (*each)(void *arg, const struct model_text *t), void *arg, struct why *ret_why)
+{
+    struct redis_store *s = ctx;
+    struct redis_part *part;
+    struct redis_conn *c;
+    int r = redis_begin(s, p, &part, &c, ret_why);
+    if (r)
+        return r;
+    resp_command(&s->out, 2);
+    resp_text(&s->out, "HGETALL");
+    redis_put_key(&s->out, redis_tag_of(part), ":models");
+    r = redis_ask(s, c, 1, ret_why);
+    const redisReply *reply = r ? NULL : s->replies[0];
+    for (size_t i = 0; r == 0 && i + 1 < reply->elements; i += 2) {
+        struct model_text t;
+        struct span field = redis_reply_span(reply->element[i]),
+                    value = redis_reply_span(reply->element[i + 1]);
+        if (!field.p || !value.p || parse(field, value, &t)) {
+            snprintf(ret_why->text, sizeof(ret_why->text),
+                     "the key {%s:%s:%d}:models is damaged: restore Redis from a "
+                     "backup, or run engagectl rebuild",
+                     s->o.app, p->topic, (int)p->partition);
+            return PORT_REFUSED;
+        }
+        r = each(arg, &t);
+    }
+    return r;
+}

@@ -13,14 +13,10 @@ static int done(const struct buffer *b)
 
 // ---- expressions and conditions
 
-// Days rather than weeks: two durations of a model should compare at a glance.
 static void duration(struct buffer *b, int64_t ms)
 {
     char text[DURATION_TEXT_BYTES];
-    if (ms > 0 && ms % MS_PER_DAY == 0)
-        buffer_printf(b, "%lldd", (long long)(ms / MS_PER_DAY));
-    else
-        buffer_put(b, text, format_duration(ms, text));
+    buffer_put(b, text, format_duration(ms, text));
 }
 
 static void number(struct buffer *b, int64_t milli)

@@ -16,7 +16,8 @@ static const struct unit {
     char name[3];
     int64_t ms;
 } units[] = {
-    // The largest first, for format_duration.
+    // From days on the largest first, for format_duration; weeks are understood, but not written: two durations should
+    // compare at a glance.
     {"w", 7 * MS_PER_DAY}, {"d", MS_PER_DAY}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
 };
 enum { UNITS = sizeof(units) / sizeof(units[0]) };
@@ -63,7 +64,7 @@ static uint64_t amount_of(int64_t v)
 
 size_t format_duration(int64_t ms, char out[static DURATION_TEXT_BYTES])
 {
-    const struct unit *u = &units[0];
+    const struct unit *u = &units[1];
     if (ms == 0)
         u = &units[4]; // "0s"
     while (ms % u->ms != 0)

@@ -26,7 +26,7 @@ int parse_whole(const char *s, size_t n, int64_t *ret);
 // Thousandths with as few digits as needed and at least one after the point ("25.0", "-0.125"); returns its length.
 enum { DECIMAL_TEXT_BYTES = 32 };
 size_t format_decimal(int64_t milli, char out[static DECIMAL_TEXT_BYTES]);
-// The largest unit that divides it: 5400000 -> "90m".
+// The largest unit up to days that divides it: 5400000 -> "90m".
 enum { DURATION_TEXT_BYTES = 32 };
 size_t format_duration(int64_t ms, char out[static DURATION_TEXT_BYTES]);
 // Valid UTF-8 without NUL (RFC 3629: no surrogates, no overlong forms).

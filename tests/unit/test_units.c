@@ -45,7 +45,7 @@ static const struct {
     const char *text;
 } duration_texts[] = {
     {0, "0s"}, {1, "1ms"}, {1500, "1500ms"}, {60000, "1m"}, {5400000, "90m"}, {MS_PER_DAY, "1d"},
-    {30 * MS_PER_DAY, "30d"}, {14 * MS_PER_DAY, "2w"}, {-5400000, "-90m"},
+    {30 * MS_PER_DAY, "30d"}, {14 * MS_PER_DAY, "14d"}, {-5400000, "-90m"},
     {INT64_MAX, "9223372036854775807ms"}, {INT64_MIN, "-9223372036854775808ms"},
 };
 

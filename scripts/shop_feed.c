@@ -1,35 +1,31 @@
-// Feeds the shop's events to Kafka and watches the daemon at work, until all that is expected has come out.
+// Feeds DIR/events.jsonl to Kafka and watches the daemon at work, until all that is expected has come out.
 //
 // Watching is from outside: what the daemon has stepped is said by its cursors in Redis, what it has published by its
-// output topics. Each event goes into the file of its partition, DIR/partition-N.jsonl, once Kafka has told where it is.
-// - DIR/fed appears when these files are complete.
-// - DIR/expected is then awaited from outside: how many outputs there should be.
+// output topics. Each event goes into the file of its partition, DIR/partition-N.jsonl, in the order that Kafka tells.
+// DIR/fed appears when these files are complete. DIR/expected is then awaited: how many outputs there should be.
 #include "shop.h"
+
 #include <hiredis/hiredis.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    TERMINAL_MS = 100,  // between two looks at the line of progress
-    PLAIN_MS = 1000,
-    PATIENCE_MS = 60000, // without anything moving
-};
+enum { LOOK_MS = 50, TERMINAL_MS = 100, PLAIN_MS = 1000, PATIENCE_MS = 60000 };
 
 struct progress {
     int64_t delivered, stepped, outputs;
 };
 
 struct feed {
-    const char *dir, *brokers;
-    FILE *sent[PARTITIONS]; // what partition has got
-    int64_t offsets[PARTITIONS];
-    int64_t total, expected; // expected: -1 until known
-    struct progress now, shown;
-    int64_t start_ms, moved_ms, shown_ms;
+    const char *dir;
+    FILE *sent[PARTITIONS];
+    int64_t offsets[PARTITIONS]; // next
+    int64_t expected;            // -1: not known yet
+    struct progress now, before; // before: at the last look
+    int64_t start_ms, moved_ms, looked_ms, shown_ms;
     bool terminal;
-    rd_kafka_t *producer, *consumer;
-    rd_kafka_queue_t *queue; // the consumer's
+    rd_kafka_t *producer;
+    rd_kafka_queue_t *outputs;
     redisContext *redis;
 };
 
@@ -40,33 +36,12 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static const char *path(const struct feed *f, char buf[static 4096], const char *name, int n)
-{
-    snprintf(buf, 4096, n < 0 ? "%s/%s" : "%s/%s-%d.jsonl", f->dir, name, n);
-    return buf;
-}
+// ---- watching
 
-// ---- what moves
-
-static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
-{
-    struct feed *f = arg;
-    (void)rk;
-    if (m->err)
-        fail("an event could not be delivered: %s", rd_kafka_err2str(m->err));
-    if (m->partition >= PARTITIONS || m->offset != f->offsets[m->partition])
-        fail("partition %" PRId32 " of " SOURCE_TOPIC " has an event at offset %" PRId64 " that is not the next one: who "
-             "else writes there?", m->partition, m->offset);
-    f->offsets[m->partition]++;
-    fwrite(m->payload, 1, m->len, f->sent[m->partition]);
-    fputc('\n', f->sent[m->partition]);
-    f->now.delivered++;
-}
-
-static void count_outputs(struct feed *f)
+static void count_outputs(struct feed *f, int wait_ms)
 {
     static rd_kafka_message_t *messages[10000];
-    ssize_t n = rd_kafka_consume_batch_queue(f->queue, 0, messages, sizeof messages / sizeof *messages);
+    ssize_t n = rd_kafka_consume_batch_queue(f->outputs, wait_ms, messages, sizeof messages / sizeof *messages);
     for (ssize_t i = 0; i < n; i++) {
         f->now.outputs += !messages[i]->err;
         rd_kafka_message_destroy(messages[i]);
@@ -75,28 +50,25 @@ static void count_outputs(struct feed *f)
 
 static void look_at_cursors(struct feed *f)
 {
-    int64_t stepped = 0;
+    f->now.stepped = 0;
     for (int p = 0; p < PARTITIONS; p++)
         redisAppendCommand(f->redis, "HGET {shop:" SOURCE_TOPIC ":%d}:cursor offset", p);
     for (int p = 0; p < PARTITIONS; p++) {
-        void *reply;
-        if (redisGetReply(f->redis, &reply))
+        redisReply *r;
+        if (redisGetReply(f->redis, (void **)&r) != REDIS_OK)
             fail("Redis does not answer: %s", f->redis->errstr);
-        const redisReply *r = reply;
-        stepped += r->type == REDIS_REPLY_STRING ? strtoll(r->str, NULL, 10) : 0;
-        freeReplyObject(reply);
+        f->now.stepped += r->type == REDIS_REPLY_STRING ? strtoll(r->str, NULL, 10) : 0;
+        freeReplyObject(r);
     }
-    f->now.stepped = stepped;
 }
 
 static void look_for_expected(struct feed *f)
 {
-    char buf[4096];
-    FILE *in = f->expected < 0 ? fopen(path(f, buf, "expected", -1), "re") : NULL;
+    FILE *in = f->expected < 0 ? open_in(f->dir, "expected", -1, "re") : NULL;
     if (!in)
         return;
     if (fscanf(in, "%" SCNd64, &f->expected) != 1)
-        fail("%s holds no number", buf);
+        fail("%s/expected holds no number", f->dir);
     fclose(in);
 }
 
@@ -107,24 +79,132 @@ static void show(struct feed *f, int64_t now)
            number(f->now.delivered, fed), number(f->now.stepped, stepped), number(f->now.outputs, outputs),
            (double)(now - f->start_ms) / 1000, f->terminal ? "" : "\n");
     fflush(stdout);
+    f->shown_ms = now;
 }
 
-static void watch(struct feed *f)
+static void watch(struct feed *f, int wait_ms)
 {
-    int64_t now = now_ms();
     rd_kafka_poll(f->producer, 0);
-    count_outputs(f);
-    if (now - f->shown_ms < (f->terminal ? TERMINAL_MS : PLAIN_MS) && f->expected >= 0 && f->now.outputs < f->expected)
+    count_outputs(f, wait_ms);
+    int64_t now = now_ms();
+    if (now - f->looked_ms < LOOK_MS)
         return;
     look_at_cursors(f);
     look_for_expected(f);
-    if (memcmp(&f->now, &f->shown, sizeof f->now) != 0)
+    if (memcmp(&f->now, &f->before, sizeof f->now) != 0)
         f->moved_ms = now;
-    f->shown = f->now;
-    if (now - f->shown_ms >= (f->terminal ? TERMINAL_MS : PLAIN_MS)) {
+    f->before = f->now;
+    f->looked_ms = now;
+    if (now - f->shown_ms >= (f->terminal ? TERMINAL_MS : PLAIN_MS))
         show(f, now);
-        f->shown_ms = now;
-    }
     if (now - f->moved_ms > PATIENCE_MS)
-        fail("nothing has moved for %d s", PATIENCE_MS / 1000);
+        fail("for %d s nothing has moved", PATIENCE_MS / 1000);
+}
+
+// ---- feeding
+
+static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
+{
+    struct feed *f = arg;
+    (void)rk;
+    if (m->err)
+        fail("an event could not be delivered: %s", rd_kafka_err2str(m->err));
+    if (m->partition < 0 || m->partition >= PARTITIONS || m->offset != f->offsets[m->partition]++)
+        fail("an event came to offset %" PRId64 " of partition %" PRId32 ", which is not the next one: who else "
+             "writes there?", m->offset, m->partition);
+    fwrite(m->payload, 1, m->len, f->sent[m->partition]);
+    fputc('\n', f->sent[m->partition]);
+    f->now.delivered++;
+}
+
+static void produce(struct feed *f, int32_t partition, const char *event, size_t n)
+{
+    static const char start[] = "{\"customer\":\"";
+    const char *customer = event + sizeof start - 1;
+    if (n < sizeof start || memcmp(event, start, sizeof start - 1) != 0)
+        fail("an event does not begin with its customer: %.*s", (int)n, event);
+    rd_kafka_resp_err_t err;
+    while ((err = rd_kafka_producev(
+                f->producer, RD_KAFKA_V_TOPIC(SOURCE_TOPIC), RD_KAFKA_V_PARTITION(partition),
+                RD_KAFKA_V_KEY(customer, strcspn(customer, "\"")), RD_KAFKA_V_VALUE((void *)event, n),
+                RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END)) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        watch(f, 5);
+    if (err)
+        fail("an event could not be sent: %s", rd_kafka_err2str(err));
+}
+
+// At last one event of nobody in each partition, which no model knows: it moves the partition's clock to just after
+// the year, so that all that is due within it fires.
+static int64_t feed_all(struct feed *f, const char *end)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    int64_t total = 0;
+    FILE *events = open_in(f->dir, "events", -1, "re");
+    if (!events)
+        fail("%s/events cannot be read", f->dir);
+    for (ssize_t n; (n = getline(&line, &cap, events)) > 0; total++) {
+        produce(f, RD_KAFKA_PARTITION_UA, line, (size_t)n - (line[n - 1] == '\n'));
+        if (total % 1000 == 0)
+            watch(f, 0);
+    }
+    fclose(events);
+    for (int p = 0; p < PARTITIONS; p++, total++) {
+        char tick[128];
+        int n = snprintf(tick, sizeof tick, "{\"customer\":\"nobody\",\"type\":\"tick\",\"time\":\"%s\"}", end);
+        produce(f, p, tick, (size_t)n);
+    }
+    while (f->now.delivered < total)
+        watch(f, 5);
+    for (int p = 0; p < PARTITIONS; p++)
+        if (fclose(f->sent[p]))
+            fail("%s/partition-%d.jsonl cannot be written", f->dir, p);
+    FILE *fed = open_in(f->dir, "fed", -1, "we");
+    if (!fed || fclose(fed))
+        fail("%s/fed cannot be written", f->dir);
+    return total;
+}
+
+static redisContext *redis_open(const char *address)
+{
+    char host[256];
+    const char *colon = strrchr(address, ':');
+    redisContext *c;
+    if (*address == '/') {
+        c = redisConnectUnix(address);
+    } else {
+        snprintf(host, sizeof host, "%.*s", colon ? (int)(colon - address) : 0, address);
+        c = redisConnect(host, colon ? atoi(colon + 1) : 0);
+    }
+    if (!c || c->err)
+        fail("Redis at %s: %s", address, c ? c->errstr : "out of memory");
+    return c;
+}
+
+int shop_feed(char **args)
+{
+    char why[512];
+    struct feed f = {.dir = args[2], .expected = -1, .terminal = isatty(STDOUT_FILENO)};
+    rd_kafka_conf_t *conf = client_conf(args[0], "partitioner", "murmur2_random", "enable.idempotence", "true",
+                                        "linger.ms", "20", "compression.codec", "lz4", NULL);
+    rd_kafka_conf_set_opaque(conf, &f);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
+    if (!(f.producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)))
+        fail("no producer: %s", why);
+    f.redis = redis_open(args[1]);
+    rd_kafka_t *consumer = outputs_open(args[0], &f.outputs);
+    for (int p = 0; p < PARTITIONS; p++)
+        if (!(f.sent[p] = open_in(f.dir, "partition", p, "we")))
+            fail("%s/partition-%d.jsonl cannot be written", f.dir, p);
+    f.start_ms = f.moved_ms = f.shown_ms = now_ms();
+
+    int64_t total = feed_all(&f, args[3]);
+    while (f.expected < 0 || f.now.stepped < total || f.now.outputs < f.expected)
+        watch(&f, 20);
+    show(&f, now_ms());
+    fputs(f.terminal ? "\n" : "", stdout);
+    rd_kafka_queue_destroy(f.outputs);
+    rd_kafka_destroy(consumer);
+    rd_kafka_destroy(f.producer);
+    return 0;
 }

@@ -92,7 +92,8 @@ void part_doubt(struct engine *e, struct part *p, int result, const char *what, 
     int64_t jitter = (int64_t)(e->ports.world->random(e->ports.world_ctx) % (uint64_t)(p->backoff_ms / 2 + 1));
     p->retry_at = mono(e) + p->backoff_ms / 2 + jitter;
     note(e, NOTE_WARNING, p, "%s: %s; taking the partition again in %" PRId64 " ms", what, why, p->retry_at - mono(e));
-    p->backoff_ms = p->backoff_ms * 2 < BACKOFF_MS_MAX ? p->backoff_ms * 2 : BACKOFF_MS_MAX;
+    if (result != PORT_ABORTED) // half the batch at once is what mends that
+        p->backoff_ms = p->backoff_ms * 2 < BACKOFF_MS_MAX ? p->backoff_ms * 2 : BACKOFF_MS_MAX;
     e->ports.log->pause(e->ports.log_ctx, &p->key);
 }
 
@@ -309,25 +310,34 @@ static int step_records(struct engine *e, const struct record *records, size_t n
     return p && part_running(p) ? part_deferred(e, p) : 0;
 }
 
+// Fires what the partition's clock has passed, for about ms at most: the rest follows in the next rounds, since what is
+// due when is exact in any batching.
+static int sweep_part(struct engine *e, struct part *p, bool backlog, int64_t ms)
+{
+    int64_t until = mono(e) + ms;
+    bool more = true;
+    while (part_running(p) && more && mono(e) < until) {
+        int r = part_sweep(e, p, backlog, &more);
+        if (r < 0)
+            return r;
+        if (more && part_running(p) && (r = part_make_room(e, p)) < 0)
+            return r;
+    }
+    e->sweeping |= part_running(p) && more;
+    return 0;
+}
+
 static int sweep_parts(struct engine *e, bool backlog)
 {
-    for (size_t i = 0; i < e->nparts; i++) {
+    int r = 0;
+    e->sweeping = false;
+    for (size_t i = 0; r == 0 && i < e->nparts; i++) {
         struct part *p = e->parts[i];
-        bool more = true;
-        while (part_running(p) && more) {
-            int r = part_sweep(e, p, backlog, &more);
-            if (r < 0)
-                return r;
-            if (more && part_running(p) && (r = part_make_room(e, p)) < 0)
-                return r;
-        }
-        if (part_running(p) && p->state == PART_LIVE && e->config.program->wall && !backlog) {
-            int r = part_wall(e, p);
-            if (r < 0)
-                return r;
-        }
+        r = sweep_part(e, p, backlog, SWEEP_MS_MAX);
+        if (r == 0 && p->state == PART_LIVE && e->config.program->wall && !backlog)
+            r = part_wall(e, p);
     }
-    return 0;
+    return r;
 }
 
 static int flush_parts(struct engine *e, bool all)
@@ -373,6 +383,8 @@ int engine_run(struct engine *e, int wait_ms)
     struct why why = {0};
     round_begin(e);
     take_parts(e);
+    if (e->sweeping)
+        wait_ms = 0;
     for (size_t i = 0; i < e->nparts; i++)
         if (e->parts[i]->dirty_since && wait_ms > e->config.flush_every_ms)
             wait_ms = (int)e->config.flush_every_ms;
@@ -395,9 +407,12 @@ int engine_run(struct engine *e, int wait_ms)
 
 int engine_stop(struct engine *e)
 {
+    int r = 0;
     round_begin(e);
+    for (size_t i = 0; r == 0 && i < e->nparts; i++)
+        r = sweep_part(e, e->parts[i], false, STOP_MS_MAX / (int64_t)e->nparts);
     publish_commit(e, true);
-    return flush_parts(e, true);
+    return r ? r : flush_parts(e, true);
 }
 
 // ---- what others may see

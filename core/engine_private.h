@@ -16,7 +16,10 @@ enum {
     BACKOFF_MS_MAX = 10000,
     OFFSETS_EVERY_MS = 10000,  // offsets-only transactions, for lag monitors
     HANGING_MS = 40000,        // transaction.timeout.ms + 30 s: an open transaction that long hangs
+    BATCH_SUCCESSES = 8,       // transactions in a row before a halved batch grows again
     WALL_CHECK_MS = 50,        // between two looks whether wall time fires something
+    SWEEP_MS_MAX = 50,         // of one partition's deadlines at a time, so that they never stall another's
+    STOP_MS_MAX = 2000,        // for deadlines still due at an orderly stop
     SWEEP_BACKLOG_MS = 500,    // between two sweeps of stored buckets while there is more to read
 };
 
@@ -72,6 +75,7 @@ struct part {
     int64_t stored_next;    // ms UTC: lower bound of the deadlines of customers that are not in the cache
     int64_t *stats, *stats_stored;
     size_t outputs;         // in the open transaction
+    bool valueless;         // dead letters leave their values out: the last one was too large for its topic
     int64_t dirty_since;    // mono ms of the first unflushed change; valid if anything is unflushed
     int64_t swept_at, wall_checked_at; // mono ms
     int64_t retry_at, backoff_ms, taking_since; // mono ms
@@ -113,9 +117,11 @@ struct engine {
     size_t nstats;
     int stat_stage[MODELS_MAX], stat_rule[MODELS_MAX], stat_trigger[MODELS_MAX]; // first index of each
     bool in_transaction;
+    bool sweeping;          // deadlines are left for the next round
     bool reads;             // the last poll reached the log
     int64_t transaction_since; // mono ms
-    size_t batch;           // events a round: halved after an abort, doubled after a success
+    size_t batch;           // events a round: halved after an abort, doubled after some successes
+    unsigned successes;     // since the last abort
     int64_t wall, mono;     // ms, at the start of the round
     int64_t offsets_at;     // mono ms of the last transaction
 };

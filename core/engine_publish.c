@@ -240,7 +240,7 @@ int publish_dead_letter(struct engine *e, struct part *p, const struct record *r
     struct out_record out = {.topic = e->config.dead_letters, .partition = p->key.partition, .key = r->key,
                              .value = r->value, .timestamp = r->timestamp, .headers = t.headers, .nheaders = t.n};
     struct why why = {0};
-    int result = produce(e, p, &out, &why);
+    int result = p->valueless ? PORT_REFUSED : produce(e, p, &out, &why);
     if (result == PORT_REFUSED) { // too large for its topic: the place in the source remains
         out.value = (struct span){0};
         out.headers = t.headers;
@@ -397,18 +397,19 @@ static void committed(struct engine *e, const struct commit_offset *offsets, str
 {
     for (size_t i = 0; i < n; i++) {
         parts[i]->outputs = 0;
+        parts[i]->valueless = false;
         parts[i]->sent = parts[i]->committed = offsets[i].offset;
         parts[i]->committed_clock = offsets[i].clock;
     }
     count_add(&e->counters->commits, 1);
-    if (e->batch < e->config.batch_events)
+    if (e->batch < e->config.batch_events && ++e->successes % BATCH_SUCCESSES == 0)
         e->batch = e->batch * 2 < e->config.batch_events ? e->batch * 2 : e->config.batch_events;
     histogram_add(&e->counters->commit_seconds,
                   (e->ports.world->mono_ms(e->ports.world_ctx) - e->transaction_since) * 1000);
 }
 
-// The outputs of these partitions are undone, or may be: half a batch each time, down to one event; what still fails
-// then halts the partition that it belongs to.
+// The outputs of these partitions are undone, or may be: half a batch each time, down to one event; then a dead letter
+// goes without its value; what still fails halts the partition that it belongs to.
 static void failed(struct engine *e, int r, const char *text)
 {
     size_t with_outputs = 0;
@@ -419,11 +420,14 @@ static void failed(struct engine *e, int r, const char *text)
         if (p->outputs == 0)
             continue;
         p->outputs = 0;
-        if (r == PORT_ABORTED && e->batch == 1 && with_outputs == 1)
+        bool last = r == PORT_ABORTED && e->batch == 1 && with_outputs == 1;
+        if (last && p->valueless)
             part_halt(e, p, "the outputs before offset %" PRId64 " cannot be published: %s", p->position, text);
         else
             part_doubt(e, p, r, "publishing", text);
+        p->valueless |= last;
     }
+    e->successes = 0;
     if (r == PORT_ABORTED && e->batch > 1)
         e->batch /= 2;
 }

@@ -421,8 +421,9 @@ int part_wall(struct engine *e, struct part *p)
     p->clock_before = p->clock;
     p->clock = target;
     p->advancing = true;
+    int64_t until = e->ports.world->mono_ms(e->ports.world_ctx) + SWEEP_MS_MAX;
     bool more = true;
-    while (part_running(p) && more) {
+    while (part_running(p) && more && e->ports.world->mono_ms(e->ports.world_ctx) < until) {
         int r = part_sweep(e, p, false, &more);
         if (r < 0)
             return r;

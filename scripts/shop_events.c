@@ -3,7 +3,6 @@
 // the same year on every machine (whole numbers only). Events are printed in the order in which they reach Kafka: about that
 // of their times, but some are seconds late, and a few of those from a phone that was offline for an hour or so.
 #include "shop.h"
-#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -31,13 +30,13 @@ static const struct persona {
     struct range stays;      // visits before it falls silent; 0: it never does
     int returns;             // in a hundred silences
 } personas[] = {
-    // name        share  gap      first again most compl. res. reviews stars refers nps      stays    returns
-    {"browser",    26,   {2, 12},  0,    0,    0,   0,     0,   0,     {0, 0}, 0,   {5, 8},  {2, 8},   20},
-    {"one-time",   22,   {2, 9},   40,   0,    1,   12,    60,  15,    {3, 5}, 2,   {4, 9},  {4, 10},  35},
-    {"loyal",      22,   {4, 14},  50,   30,   999, 5,     90,  15,    {3, 5}, 3,   {7, 9},  {0, 0},   0},
-    {"advocate",   8,    {3, 11},  60,   35,   999, 4,     95,  35,    {4, 5}, 20,  {8, 10}, {0, 0},   0},
-    {"churner",    14,   {3, 12},  50,   35,   999, 10,    40,  10,    {2, 4}, 1,   {3, 8},  {5, 14},  35},
-    {"complainer", 8,    {4, 12},  50,   30,   999, 50,    55,  25,    {1, 3}, 0,   {0, 6},  {8, 20},  40},
+    // name        share  gap      first again most complains resolved reviews stars refers nps   stays    returns
+    {"browser",    24,   {2, 12},  0,    0,    0,   0,        0,       0,      {0, 0}, 0,   {0, 0},  {2, 8},   20},
+    {"one-time",   21,   {2, 9},   40,   0,    1,   12,       60,      15,     {3, 5}, 2,   {4, 9},  {4, 10},  35},
+    {"loyal",      25,   {4, 16},  50,   30,   999, 6,        90,      8,      {3, 4}, 1,   {7, 8},  {0, 0},   0},
+    {"advocate",   8,    {3, 11},  60,   35,   999, 4,        95,      30,     {4, 5}, 15,  {8, 10}, {0, 0},   0},
+    {"churner",    14,   {3, 12},  50,   35,   999, 10,       40,      8,      {2, 4}, 1,   {5, 8},  {5, 14},  35},
+    {"complainer", 8,    {4, 12},  50,   30,   999, 50,       55,      20,     {1, 3}, 0,   {0, 6},  {8, 20},  40},
 };
 
 static const char *const names[] = {"ada",  "amir", "anna", "ben",  "bo",   "carla", "chen", "dora", "emil", "eva",
@@ -141,9 +140,15 @@ static int visit(struct shop *s, const struct persona *p, int64_t t, int bought)
     return buys;
 }
 
+// Some time of that day when people are awake.
+static int64_t daytime(struct shop *s, int64_t t)
+{
+    return t / DAY * DAY + within(s, 7 * HOUR, 22 * HOUR);
+}
+
 static void live(struct shop *s, const struct persona *p)
 {
-    int64_t t = YEAR_START + within(s, 0, (p->stays.to ? 330 : 200) * DAY), asked = t;
+    int64_t t = daytime(s, YEAR_START + within(s, 0, p->stays.to ? 330 : 200) * DAY), asked = t;
     int bought = 0, stays = pick(s, p->stays);
     for (int visits = 1; t < YEAR_END; visits++) {
         bought += visit(s, p, t, bought);
@@ -158,7 +163,7 @@ static void live(struct shop *s, const struct persona *p)
             t += within(s, 40, 170) * DAY;
             visits = 0;
         }
-        t = t / DAY * DAY + within(s, 7 * HOUR, 22 * HOUR);
+        t = daytime(s, t);
     }
 }
 
@@ -196,7 +201,9 @@ int shop_generate(char **args)
 {
     uint32_t customers = (uint32_t)strtoul(args[0], NULL, 10);
     struct shop s = {.chance = strtoull(args[1], NULL, 10)};
-    uint8_t *name_of = need(customers, 1);
+    uint8_t *name_of = malloc(customers + 1);
+    if (!name_of)
+        fail("out of memory");
     for (s.customer = 0; s.customer < customers; s.customer++) {
         name_of[s.customer] = (uint8_t)within(&s, 0, sizeof names / sizeof *names - 1);
         live(&s, persona_of(&s));

@@ -98,24 +98,31 @@ def stored_states(app, models):
     return found
 
 
-def published(app, models, topics=None):
+def structured_json(record):
+    """A record's id, kind, effective time and data."""
+    event = json.loads(record.value())
+    return event["id"], event["type"].removeprefix("engaged."), reference.parse_time(event["time"]), event["data"]
+
+
+def published(app, models, topics=None, decode=structured_json):
     """Every committed transition and trigger as an essence, and what is wrong with them as records."""
     found, wrong = defaultdict(list), []
     numbers = {model.name: number for number, model in enumerate(models)}
     for topic in topics or app.outputs:
         latest = {}
         for record in app.servers.read(topic):
-            event = json.loads(record.value())
-            data = {**event["data"], "time": reference.parse_time(event["time"])}
+            name, kind, time, data = decode(record)
             key = (record.partition(), data["customer"], numbers[data["model"]])
             if latest.get(key, 0) >= data["ordinal"]:
                 wrong.append(f"{topic}: ordinal {data['ordinal']} of {key} after {latest[key]}")
             latest[key] = data["ordinal"]
             if record.key().decode() != data["customer"]:
-                wrong.append(f"{topic}: key {record.key()} of {event['id']}")
-            if event["id"] != f"{data['model']}:{data['customer']}:{data['ordinal']}":
-                wrong.append(f"{topic}: id {event['id']}")
-            found[key].append(essence(data, event["type"].removeprefix("engaged.")))
+                wrong.append(f"{topic}: key {record.key()} of {name}")
+            if name != f"{data['model']}:{data['customer']}:{data['ordinal']}":
+                wrong.append(f"{topic}: id {name}")
+            found[key].append(essence({**data, "time": time}, kind))
+    for outputs in found.values():      # several topics, one sequence
+        outputs.sort(key=lambda output: output["ordinal"])
     return found, wrong
 
 
@@ -161,8 +168,6 @@ def await_outputs(app, expected):
 def assert_equal(app, models, expected):
     """Outputs and states are the reference's. All daemons must have stopped in order."""
     found, wrong = published(app, models)
-    for outputs in found.values():
-        outputs.sort(key=lambda output: output["ordinal"])
     for key in sorted(set(found) | set(expected.outputs)):
         if found.get(key, []) != expected.outputs.get(key, []):
             wrong.append(f"outputs of {key}:\n  expected " +

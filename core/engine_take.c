@@ -172,6 +172,23 @@ static int check_program(struct engine *e, struct part *p, struct why *why)
     return PORT_OK;
 }
 
+// Losing the store's latest writes is harmless, losing single keys is not: the cursor's counts make it visible.
+static int all_there(struct engine *e, struct part *p, struct why *why)
+{
+    for (int m = 0; m < e->config.program->nmodels; m++) {
+        uint64_t there = 0, want = p->cursor.customers[m];
+        int r = e->ports.store->count(e->ports.store_ctx, &p->key, m, p->cursor.buckets[m], &there, why);
+        if (r != PORT_OK)
+            return r;
+        if (there != want) {
+            part_halt(e, p, "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64 ": keys were lost or "
+                      "changed; restore it, or run engagectl rebuild", there, engine_model(e, m)->name, want);
+            return PORT_OK;
+        }
+    }
+    return PORT_OK;
+}
+
 static int log_reaches(struct engine *e, struct part *p, struct why *why)
 {
     int64_t start, high, stable;
@@ -268,6 +285,8 @@ void part_take(struct engine *e, struct part *p)
             r = publish_program(e, p, "start", p->cursor.start, INT64_MIN, &why);
         if (r == PORT_OK && p->state == PART_TAKING)
             r = log_reaches(e, p, &why);
+        if (r == PORT_OK && p->state == PART_TAKING)
+            r = all_there(e, p, &why);
         if (r == PORT_OK && p->state == PART_TAKING)
             r = read_published(e, p, &why);
         if (r == PORT_OK && p->state == PART_TAKING)

@@ -138,6 +138,8 @@ struct store_ops {
     // All statistics of the partition, by callback.
     int (*stats)(void *ctx, const struct part_key *p, void (*each)(void *arg, struct span field, int64_t value),
                  void *arg, struct why *ret_why);
+    // Customers in the buckets [0, buckets) of a model, by counting: what the cursor says must be there.
+    int (*count)(void *ctx, const struct part_key *p, int model, uint64_t buckets, uint64_t *ret, struct why *ret_why);
     // Keeps texts of models beside the states; the same name and version replaces. Not fenced: what is kept follows from
     // the journal.
     int (*remember)(void *ctx, const struct part_key *p, const struct model_text *v, size_t n, struct why *ret_why);

@@ -6,7 +6,10 @@
 
 #include "error.h"
 
-enum { DUE_PAGE_MAX = 128 }; // deadlines asked for at a time
+enum {
+    DUE_PAGE_MAX = 128, // deadlines asked for at a time
+    COUNT_MAX = 10000,  // buckets counted at a time: some milliseconds of Redis
+};
 
 // ---- states
 
@@ -190,5 +193,33 @@ int redis_store_stats(void *ctx, const struct part_key *p,
     const redisReply *reply = s->replies[0];
     for (size_t i = 0; i + 1 < reply->elements; i += 2)
         each(arg, redis_reply_span(reply->element[i]), strtoll(reply->element[i + 1]->str, NULL, 10));
+    return 0;
+}
+
+// ---- counting
+
+int redis_store_count(void *ctx, const struct part_key *p, int model, uint64_t buckets, uint64_t *ret,
+                      struct why *ret_why)
+{
+    struct redis_store *s = ctx;
+    uint64_t count = 0;
+    for (uint64_t from = 0; from < buckets; from += COUNT_MAX) {
+        struct redis_part *part;
+        struct redis_conn *c;
+        int r = redis_begin(s, p, &part, &c, ret_why);
+        if (r)
+            return r;
+        size_t n = buckets - from < COUNT_MAX ? (size_t)(buckets - from) : COUNT_MAX;
+        for (size_t i = 0; i < n; i++) {
+            resp_command(&s->out, 2);
+            resp_text(&s->out, "HLEN");
+            redis_put_bucket(&s->out, redis_tag_of(part), s->o.models[model], from + i);
+        }
+        if ((r = redis_ask(s, c, n, ret_why)))
+            return r;
+        for (size_t i = 0; i < n; i++)
+            count += (uint64_t)s->replies[i]->integer;
+    }
+    *ret = count;
     return 0;
 }

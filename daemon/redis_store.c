@@ -244,6 +244,7 @@ const struct store_ops redis_store_ops = {
     .due = redis_store_due,
     .flush = redis_store_flush,
     .stats = redis_store_stats,
+    .count = redis_store_count,
     .remember = redis_store_remember,
     .recall = redis_store_recall,
 };

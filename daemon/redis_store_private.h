@@ -59,3 +59,5 @@ int redis_store_remember(void *ctx, const struct part_key *p, const struct model
                          struct why *ret_why);
 int redis_store_recall(void *ctx, const struct part_key *p,
                        int (*each)(void *arg, const struct model_text *t), void *arg, struct why *ret_why);
+int redis_store_count(void *ctx, const struct part_key *p, int model, uint64_t buckets, uint64_t *ret,
+                      struct why *ret_why);

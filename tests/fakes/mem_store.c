@@ -421,6 +421,21 @@ static int recall(void *ctx, const struct part_key *key, int (*each)(void *arg, 
     return r;
 }
 
+static int count(void *ctx, const struct part_key *key, int model, uint64_t buckets, uint64_t *ret,
+                 struct why *ret_why)
+{
+    struct mem_client *c = ctx;
+    struct mem_part *p;
+    bool fails;
+    int r = begin(c, key, MEM_COUNT, &p, &fails, ret_why);
+    if (r || fails)
+        return r ? r : end(c, fails);
+    *ret = 0;
+    for (uint64_t b = 0; b < buckets && b < p->nbuckets[model]; b++)
+        *ret += p->buckets[model][b].n;
+    return 0;
+}
+
 const struct store_ops mem_store_ops = {
     .claim = claim,
     .create = create,
@@ -428,6 +443,7 @@ const struct store_ops mem_store_ops = {
     .due = due,
     .flush = flush,
     .stats = stats,
+    .count = count,
     .remember = remember,
     .recall = recall,
 };

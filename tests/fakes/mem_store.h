@@ -28,7 +28,8 @@ enum mem_op {
     MEM_STATS = 1 << 5,
     MEM_REMEMBER = 1 << 6,
     MEM_RECALL = 1 << 7,
-    MEM_ANY = (1 << 8) - 1,
+    MEM_COUNT = 1 << 8,
+    MEM_ANY = (1 << 9) - 1,
 };
 
 // The `countdown`th call from now on (1: the next) of any of the `ops` gives `result` instead of its own:

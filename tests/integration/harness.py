@@ -133,7 +133,7 @@ class Reader:
     def __init__(self, servers, topic):
         self.consumer = Consumer(servers.client(
             group_id="reader", enable_auto_commit=False, isolation_level="read_committed", enable_partition_eof=True,
-            auto_offset_reset="error", fetch_message_max_bytes=MESSAGE_MAX_BYTES))
+            auto_offset_reset="error", fetch_message_max_bytes=MESSAGE_MAX_BYTES, fetch_wait_max_ms=20))
         found = self.consumer.list_topics(topic, timeout=WAIT_S).topics[topic]
         self.partitions = len(found.partitions) if found.error is None else 0
         self.consumer.assign([TopicPartition(topic, p, 0) for p in range(self.partitions)])

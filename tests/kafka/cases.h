@@ -4,5 +4,6 @@
 
 void add_log_cases(TCase *t);    // real Kafka
 void add_sink_cases(TCase *t);   // real Kafka
+void add_cut_cases(TCase *t);    // real Kafka
 void add_topics_cases(TCase *t); // real Kafka
 void add_mock_cases(TCase *t);   // librdkafka's own mock

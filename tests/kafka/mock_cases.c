@@ -27,7 +27,9 @@ static void cluster_open(struct cluster *c, int timeout_ms)
 {
     char text[200];
     *c = (struct cluster){0};
-    c->rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof(text));
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
+    c->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     c->mock = rd_kafka_mock_cluster_new(c->rk, 1);
     brokers = rd_kafka_mock_cluster_bootstraps(c->mock);
     rd_kafka_mock_group_initial_rebalance_delay_ms(c->mock, 0);
@@ -125,7 +127,7 @@ START_TEST(commit_without_answer)
     struct why why;
     cluster_open(&c, 1500);
     EXPECT(PORT_OK, publish(&c.w, 0, "before", 1, 0, &why));
-    rd_kafka_mock_broker_push_request_error_rtts(c.mock, 1, END_TXN, 1, RD_KAFKA_RESP_ERR_NO_ERROR, 4000);
+    rd_kafka_mock_broker_push_request_error_rtts(c.mock, 1, END_TXN, 1, ERR(NO_ERROR), 4000);
     EXPECT(PORT_UNKNOWN, publish(&c.w, 0, "x", 2, 0, &why));
     EXPECT(PORT_OK, publish(&c.w, 0, "after", 3, 0, &why));
     cluster_close(&c);
@@ -139,7 +141,8 @@ START_TEST(records_without_answer)
     struct why why;
     cluster_open(&c, 1500);
     EXPECT(PORT_OK, publish(&c.w, 0, "before", 1, 0, &why));
-    rd_kafka_mock_broker_push_request_error_rtts(c.mock, 1, PRODUCE, 1, RD_KAFKA_RESP_ERR_NO_ERROR, 4000);
+    rd_kafka_mock_broker_push_request_error_rtts(c.mock, 1, PRODUCE, 3, ERR(NO_ERROR), 4000, ERR(NO_ERROR), 4000,
+                                                 ERR(NO_ERROR), 4000);
     EXPECT(PORT_AWAY, publish(&c.w, 0, "x", 2, 0, &why));
     int64_t end = kafka_now_ms() + PATIENCE_MS;
     int r;

@@ -20,6 +20,7 @@ int main(void)
     if (brokers) {
         add(suite, "log", add_log_cases);
         add(suite, "sink", add_sink_cases);
+        add(suite, "cut", add_cut_cases);
         add(suite, "topics", add_topics_cases);
     } else {
         fprintf(stderr, "no KAFKA=host:port: cases that need a real one are left out\n");

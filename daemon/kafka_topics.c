@@ -64,6 +64,18 @@ static rd_kafka_AdminOptions_t *admin_options(struct check *c, rd_kafka_admin_op
     return o;
 }
 
+// Any broker knows the topics' configuration. librdkafka would ask the controller, which its own mock cluster lacks.
+static void ask_any_broker(struct check *c, rd_kafka_AdminOptions_t *o)
+{
+    char text[128];
+    const struct rd_kafka_metadata *m;
+    if (rd_kafka_metadata(c->client.rk, 0, NULL, &m, KAFKA_CALL_MS))
+        return;
+    if (m->broker_cnt > 0)
+        rd_kafka_AdminOptions_set_broker(o, m->brokers[0].id, text, sizeof(text));
+    rd_kafka_metadata_destroy(m);
+}
+
 // ---- Partitions
 
 static int look(struct check *c, size_t *ret_missing, struct why *ret_why)
@@ -201,6 +213,7 @@ static int check_configuration_once(struct check *c, bool *ret_again, struct why
     for (size_t i = 0; i < c->n; i++)
         asked[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->topics[i]);
     rd_kafka_AdminOptions_t *o = admin_options(c, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    ask_any_broker(c, o);
     rd_kafka_DescribeConfigs(c->client.rk, asked, c->n, o, c->answers);
     rd_kafka_AdminOptions_destroy(o);
     rd_kafka_ConfigResource_destroy_array(asked, c->n);

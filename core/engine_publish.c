@@ -169,7 +169,7 @@ static int publish_effect(struct engine *e, struct part *p, int model, const str
     add_text(&t, "engaged-digest", digest);
     our_headers(&t, e, p, effect_is_transition(fx) ? "transition" : "trigger", next, clock);
     struct out_record out = {.topic = topic, .partition = p->key.partition, .key = o->id,
-                             .value = {e->body.p, e->body.n}, .timestamp = fx->at, .headers = t.headers,
+                             .value = {e->body.p, e->body.n}, .timestamp = e->wall, .headers = t.headers,
                              .nheaders = t.n};
     struct why why = {0};
     r = produce(e, p, &out, &why);

@@ -98,7 +98,10 @@ static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail,
     int r = e->ports.log->ends(e->ports.log_ctx, &key, &start, &high, &stable, why);
     if (r != PORT_OK)
         return r;
-    if (tail >= 0 && (start > tail + 1 || tail > high + 1)) { // a transaction's marker may lie in between
+    // A transaction's marker may lie in between. And where the group's offset says that nothing was published beyond the
+    // states, retention took only what they account for.
+    bool beyond = !e->config.exactly_once || p->committed > p->cursor.offset || p->committed_clock > p->cursor.clock;
+    if (tail >= 0 && ((start > tail + 1 && beyond) || tail > high + 1)) {
         part_halt(e, p, "%s/%d holds offsets %" PRId64 " to %" PRId64 ", but the states account for it up to %" PRId64
                   ": published outputs are gone, so a replay could not tell what it said; engagectl rebuild starts over",
                   key.topic, key.partition, start, high, tail);

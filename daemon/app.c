@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "http.h"
 #include "kafka_topics.h"
@@ -20,7 +21,7 @@
 #include "version.h"
 #include "worker.h"
 
-enum { TICK_MS = 200, START_RETRY_MS = 1000, STALLED_MS = 60000 };
+enum { TICK_MS = 200, START_RETRY_MS = 1000, STALLED_MS = 60000, STOP_MS = 4000, STOP_LOOK_MS = 10 };
 
 struct app {
     struct config *config;
@@ -160,11 +161,31 @@ static int app_start(struct app *a)
     return status ? status : start_http(a);
 }
 
+static void ask_to_stop(struct app *a)
+{
+    for (int i = 0; i < a->nworkers; i++)
+        atomic_store(&a->workers[i].stop, true);
+}
+
+// A worker may be waiting for a Kafka that does not answer. Nothing is lost by leaving it there: the next start takes
+// the partitions as after a crash.
+static bool stopped_in_time(const struct app *a)
+{
+    for (int64_t until = now_ms() + STOP_MS; now_ms() < until;) {
+        bool all = true;
+        for (int i = 0; i < a->nworkers; i++)
+            all &= !a->workers[i].started || atomic_load(&a->workers[i].ended);
+        if (all)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = STOP_LOOK_MS * 1000000L}, NULL);
+    }
+    return false;
+}
+
 static void app_stop(struct app *a)
 {
     a->http = http_stop(a->http);
-    for (int i = 0; i < a->nworkers; i++)
-        atomic_store(&a->workers[i].stop, true);
+    ask_to_stop(a);
     for (int i = 0; i < a->nworkers; i++)
         worker_join(&a->workers[i]);
     free(a->workers);
@@ -323,6 +344,12 @@ int app_run(struct config *config, const char *const *overrides)
     if (status == 0)
         status = run(&a);
     notify_stopping();
+    ask_to_stop(&a);
+    if (!stopped_in_time(&a)) {
+        log_note(NOTE_WARNING, LOG_MESSAGE("ended without waiting any longer for Kafka or Redis; the next start replays"));
+        log_flush(true);
+        _exit(status > 0 ? status : EX_OK);
+    }
     app_stop(&a);
     log_note(NOTE_INFO, LOG_MESSAGE("ended"), LOG_INT("status", status > 0 ? status : 0));
     log_flush(true);

@@ -23,6 +23,7 @@ struct partition {
     struct part_key key;
     bool assigned;
     bool paused;     // valid if assigned
+    bool sought;     // since it was assigned: librdkafka knows of it
     bool stuck;      // librdkafka has stopped it: its next events are gone, or so it seemed
     int64_t next;    // offset to be delivered next; valid unless paused
     int64_t reached; // the end, if all before it was delivered; -1: unknown
@@ -75,49 +76,50 @@ static rd_kafka_topic_partition_list_t *list_of(const struct partition *p, int64
     return list;
 }
 
-static bool is_cooperative(struct kafka_log *l)
+// Has librdkafka start the partitions that were ever sought anew, each at its next offset. Never at a logical one (END,
+// STORED …): its answer can come after a seek, and would move the partition away from there. For the same reason a new
+// assignment begins empty, and partitions join it as they are sought.
+static void reassign(struct kafka_log *l)
 {
-    const char *protocol = rd_kafka_rebalance_protocol(l->client.rk);
-    return protocol && strcmp(protocol, "COOPERATIVE") == 0;
-}
-
-// Has librdkafka start partitions anew, each at its next offset: the stuck one, or with eager rebalances all.
-static void reassign(struct kafka_log *l, struct partition *stuck)
-{
-    if (is_cooperative(l)) {
-        _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *list = list_of(stuck, stuck->next);
-        rd_kafka_error_t *error = rd_kafka_incremental_unassign(l->client.rk, list);
-        kafka_error_destroy(&error);
-        error = rd_kafka_incremental_assign(l->client.rk, list);
-        kafka_error_destroy(&error);
-        return;
-    }
     _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(16);
+    _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *paused = rd_kafka_topic_partition_list_new(16);
     for (int32_t i = 0; i < l->npartitions; i++) {
         const struct partition *p = &l->partitions[i];
-        if (p->assigned) // paused ones stay so, and wait for a seek
-            rd_kafka_topic_partition_list_add(all, p->key.topic, p->key.partition)->offset =
-                is_active(p) || p == stuck ? p->next : RD_KAFKA_OFFSET_END;
+        if (!p->assigned || !p->sought)
+            continue;
+        rd_kafka_topic_partition_list_add(all, p->key.topic, p->key.partition)->offset = p->next;
+        if (p->paused)
+            rd_kafka_topic_partition_list_add(paused, p->key.topic, p->key.partition);
     }
     rd_kafka_assign(l->client.rk, all);
+    if (paused->cnt > 0)
+        rd_kafka_pause_partitions(l->client.rk, paused);
 }
 
 static int move(struct kafka_log *l, struct partition *p, int64_t offset, struct why *ret_why)
 {
     _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *list = list_of(p, offset);
-    if (!p->paused)
+    if (!p->paused && p->sought)
         rd_kafka_pause_partitions(l->client.rk, list);
     p->paused = true;
     p->next = offset;
     p->reached = -1;
     list->elems[0].offset = offset;
+    if (!p->sought) {
+        p->sought = true;
+        reassign(l);
+        rd_kafka_resume_partitions(l->client.rk, list);
+        kafka_nudge(&l->client, &p->key);
+        p->paused = p->stuck = false;
+        return PORT_OK;
+    }
     _cleanup_(kafka_error_destroy) rd_kafka_error_t *error =
         rd_kafka_seek_partitions(l->client.rk, list, KAFKA_CALL_MS);
     if (error)
         return kafka_why(ret_why, PORT_AWAY, "partition %d of %s cannot be moved to offset %" PRId64 ": %s",
                          (int)p->key.partition, p->key.topic, offset, rd_kafka_error_string(error));
     if (list->elems[0].err)
-        reassign(l, p);
+        reassign(l);
     rd_kafka_resume_partitions(l->client.rk, list);
     kafka_nudge(&l->client, &p->key); // or the thread that fetches sleeps on, for up to a second
     p->paused = p->stuck = false;
@@ -194,22 +196,14 @@ static void on_assigned(struct kafka_log *l, rd_kafka_topic_partition_list_t *li
         rd_kafka_consumer_group_metadata_destroy(l->group.metadata);
     l->group.metadata = rd_kafka_consumer_group_metadata(l->client.rk);
 
-    // Nothing must be fetched before seek says from where; the end is the place where the least would be.
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
-    if (is_cooperative(l)) {
-        rd_kafka_error_t *error = rd_kafka_incremental_assign(l->client.rk, list);
-        kafka_error_destroy(&error);
-    } else {
-        rd_kafka_assign(l->client.rk, list);
-    }
-    rd_kafka_pause_partitions(l->client.rk, list);
+    // Nothing must be fetched before seek says from where.
     for (size_t i = 0; i < n; i++) {
         struct partition *p = partition_of(l, &keys[i]);
         p->assigned = p->paused = true;
-        p->stuck = false;
+        p->sought = p->stuck = false;
         p->reached = -1;
     }
+    reassign(l);
     if (l->events.assigned)
         l->events.assigned(l->events.arg, keys, n);
 }
@@ -224,12 +218,7 @@ static void on_revoked(struct kafka_log *l, const rd_kafka_topic_partition_list_
         l->events.revoked(l->events.arg, keys, n, lost);
     for (size_t i = 0; keys && i < n; i++)
         partition_of(l, &keys[i])->assigned = false;
-    if (is_cooperative(l)) {
-        rd_kafka_error_t *error = rd_kafka_incremental_unassign(l->client.rk, list);
-        kafka_error_destroy(&error);
-    } else {
-        rd_kafka_assign(l->client.rk, NULL);
-    }
+    rd_kafka_assign(l->client.rk, NULL);
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *arg)

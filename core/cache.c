@@ -165,7 +165,7 @@ struct entry *cache_due(struct cache *k, int64_t before)
 {
     while (k->nheap > 0 && k->heap[0]->armed < before) {
         struct entry *e = k->heap[0];
-        if (e->c->due < before)
+        if (e->c->due == e->armed)
             return e;
         if (e->c->due == NEVER) {
             heap_remove(k, e);

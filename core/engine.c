@@ -113,6 +113,21 @@ void part_halt(struct engine *e, struct part *p, const char *fmt, ...)
     note(e, NOTE_ERROR, p, "partition halted: %s", p->reason);
 }
 
+void part_contradiction(struct engine *e, struct part *p, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char reason[sizeof p->reason];
+    vsnprintf(reason, sizeof reason, fmt, ap);
+    va_end(ap);
+    if (p->contradicted) {
+        part_halt(e, p, "%s", reason);
+        return;
+    }
+    p->contradicted = true;
+    part_doubt(e, p, PORT_FENCED, "a contradiction", reason);
+}
+
 static void on_assigned(void *arg, const struct part_key *keys, size_t n)
 {
     struct engine *e = arg;
@@ -340,6 +355,16 @@ static int sweep_parts(struct engine *e, bool backlog)
     return r;
 }
 
+// An idle partition looks now and then whether its states are still there and its own.
+static void look(struct engine *e, struct part *p)
+{
+    struct why why = {0};
+    p->looked_at = e->mono;
+    int r = e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, NULL, 0, &why);
+    if (r != PORT_OK)
+        part_doubt(e, p, r, "looking at the store", why.text);
+}
+
 static int flush_parts(struct engine *e, bool all)
 {
     for (size_t i = 0; i < e->nparts; i++) {
@@ -350,6 +375,8 @@ static int flush_parts(struct engine *e, bool all)
         if (reached > p->position)
             p->position = reached; // only transaction markers lie between
         bool old = p->dirty_since && e->mono - p->dirty_since >= e->config.flush_every_ms;
+        if (part_running(p) && !p->dirty_since && e->mono - p->looked_at >= OFFSETS_EVERY_MS)
+            look(e, p);
         bool any = p->cache.ndirty > 0 || p->position != p->cursor.offset || p->clock != p->cursor.clock;
         if (part_running(p) && any && (all || old || p->cache.ndirty >= e->config.flush_customers)) {
             int r = part_flush(e, p);

@@ -50,6 +50,7 @@ struct part {
     struct part_key key;
     enum part_state state;
     bool fenced;            // the last doubt was another owner: prove membership before claiming
+    bool contradicted;      // it looked as if it had to halt: looks again after proving membership, and then does
     bool seen_cursor;       // this worker has seen a cursor of it: an empty store is a lost one
     struct owner owner;
     struct cursor cursor;   // as stored; tails by engine topic
@@ -77,7 +78,7 @@ struct part {
     size_t outputs;         // in the open transaction
     bool valueless;         // dead letters leave their values out: the last one was too large for its topic
     int64_t dirty_since;    // mono ms of the first unflushed change; valid if anything is unflushed
-    int64_t swept_at, wall_checked_at; // mono ms
+    int64_t swept_at, wall_checked_at, looked_at; // mono ms
     int64_t retry_at, backoff_ms, taking_since; // mono ms
     char reason[256];
 };
@@ -131,6 +132,9 @@ void note(const struct engine *e, enum note_level level, const struct part *p, c
     __attribute__((format(printf, 4, 5)));
 void part_doubt(struct engine *e, struct part *p, int result, const char *what, const char *why);
 void part_halt(struct engine *e, struct part *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+// What was read contradicts what is published or stored. A former owner may see such things while the real one writes: so
+// the first time it is a doubt, and the second time, with membership proven in between, a halt.
+void part_contradiction(struct engine *e, struct part *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int engine_topic(struct engine *e, const char *name); // its index, added when new; -1: too many, or no memory
 const struct model *engine_model(const struct engine *e, int model);
 static inline bool part_running(const struct part *p)

@@ -106,14 +106,14 @@ static int render(struct engine *e, const struct output *o, struct record_text *
     return e->body.failed || e->scratch.failed || e->id.failed ? ERR_NOMEM : 0;
 }
 
-// Whether a replay has this output already; or finds that it contradicts what was said, and halts.
+// Whether a replay has this output already; or finds that it contradicts what was said.
 static bool skipped(struct engine *e, struct part *p, const struct output *o, const char *digest, const char *topic)
 {
     struct span id = {e->id.p, e->id.n};
     struct published_id *f = published_find(&p->published, id);
     if (f) {
         if (strcmp(f->digest, digest) != 0) {
-            part_halt(e, p, "output %.*s is published with digest %s, the replay makes it %s: the program or the log "
+            part_contradiction(e, p, "output %.*s is published with digest %s, the replay makes it %s: the program or the log "
                       "differs from the one that published it", (int)id.n, id.p, f->digest, digest);
             return true;
         }
@@ -125,7 +125,7 @@ static bool skipped(struct engine *e, struct part *p, const struct output *o, co
     if (!topic || !published_later(&p->published, id, o->effect->ordinal))
         return false;
     if (effect_is_transition(o->effect))
-        part_halt(e, p, "transition %.*s is missing in %s, though a later output of the customer is there", (int)id.n,
+        part_contradiction(e, p, "transition %.*s is missing in %s, though a later output of the customer is there", (int)id.n,
                   id.p, topic);
     return true; // a trigger that was stale when it was due
 }

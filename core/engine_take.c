@@ -17,12 +17,19 @@ static int64_t later(int64_t a, int64_t b)
 // A worker that was fenced proves to the group that it is still a member before it claims again.
 static int prove_membership(struct engine *e, struct part *p, struct why *why)
 {
-    if (!p->fenced || p->committed < 0 || e->in_transaction)
+    if (!p->fenced || e->in_transaction)
         return PORT_OK;
+    int r = e->ports.log->committed(e->ports.log_ctx, &p->key, &p->committed, &p->committed_clock, why);
+    if (r != PORT_OK)
+        return r;
     struct commit_offset offset = {.source = p->key, .offset = p->committed, .clock = p->committed_clock};
     const struct produced *produced;
     size_t n;
-    int r = e->ports.sink->begin(e->ports.sink_ctx, why);
+    if (offset.offset < 0 && !p->seen_cursor)
+        return PORT_OK; // nothing was ever begun
+    if (offset.offset < 0)
+        offset.offset = p->cursor.start;
+    r = e->ports.sink->begin(e->ports.sink_ctx, why);
     if (r == PORT_OK)
         r = e->ports.sink->commit(e->ports.sink_ctx, &offset, 1, &produced, &n, why);
     if (r == PORT_OK)
@@ -184,7 +191,7 @@ static int all_there(struct engine *e, struct part *p, struct why *why)
         if (r != PORT_OK)
             return r;
         if (there != want) {
-            part_halt(e, p, "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64 ": keys were lost or "
+            part_contradiction(e, p, "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64 ": keys were lost or "
                       "changed; restore it, or run engagectl rebuild", there, engine_model(e, m)->name, want);
             return PORT_OK;
         }
@@ -261,6 +268,7 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
     if ((r = e->ports.log->seek(e->ports.log_ctx, &p->key, p->position, why)) != PORT_OK)
         return r;
     p->state = replay ? PART_REPLAYING : PART_LIVE;
+    p->contradicted &= replay;
     p->reason[0] = '\0';
     note(e, NOTE_INFO, p, "taken at offset %" PRId64 " by owner %s, %s", p->position, p->owner.text,
          replay ? "replaying" : "live");
@@ -343,7 +351,7 @@ static int leftovers(struct engine *e, struct part *p, struct why *why)
                 ordinal = e->spare->ordinal;
         }
         if (ordinal < id->ordinal)
-            part_halt(e, p, "output %.*s is published, but neither the states nor the replay know of it: the program or "
+            part_contradiction(e, p, "output %.*s is published, but neither the states nor the replay know of it: the program or "
                       "the log differs from the one that published it", (int)id->text_bytes, text);
         id->seen = true;
         s->left--;
@@ -380,6 +388,7 @@ int part_replay_end(struct engine *e, struct part *p)
     published_clear(&p->published);
     p->decided = 0;
     p->state = PART_LIVE;
+    p->contradicted = false;
     int64_t took = e->ports.world->mono_ms(e->ports.world_ctx) - p->taking_since;
     histogram_add(&e->counters->recovery_seconds, took * 1000);
     note(e, NOTE_INFO, p, "replay over at offset %" PRId64 " after %" PRId64 " ms", p->position, took);

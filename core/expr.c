@@ -121,49 +121,76 @@ static int64_t base_of(const struct model *m, const struct compare *k, const str
     }
 }
 
-static bool holds_trend(const struct model *m, const struct compare *k, const struct customer *c, int64_t now)
+// Events in the latest window, and in the one before it.
+static int64_t trend_of(const struct model *m, const struct compare *k, const struct customer *c, int64_t now,
+                        int64_t *ret_former)
 {
-    int64_t former = recent_count(m, k->signal, c, now - 2 * k->window_ms, now - k->window_ms);
-    int64_t latest = recent_count(m, k->signal, c, now - k->window_ms, now);
-    return former > 0 && compared(k->op, order_of((wide)latest * 100 * 1000, (wide)k->literal * former));
+    *ret_former = recent_count(m, k->signal, c, now - 2 * k->window_ms, now - k->window_ms);
+    return recent_count(m, k->signal, c, now - k->window_ms, now);
 }
 
-static bool holds_compare(const struct model *m, const struct compare *k, const struct customer *c, int64_t now)
+// A fact that is whole in its literal's unit. False: there is none.
+static bool whole_fact(const struct model *m, const struct compare *k, const struct customer *c, int64_t now,
+                       int64_t *ret)
 {
     const struct signal_slots *s = k->signal >= 0 ? &m->signals[k->signal].slots : NULL;
-    int64_t v;
     switch (k->fact) {
-    case FACT_COUNT: v = c->slot[s->count] * 1000; break;
-    case FACT_COUNT_STAGE: v = c->slot[s->count_visit] * 1000; break;
-    case FACT_COUNT_WINDOW: v = recent_count(m, k->signal, c, now - k->window_ms, now) * 1000; break;
-    case FACT_VISITS: v = c->slot[m->visits + k->stage] * 1000; break;
-    case FACT_SUM: v = c->slot[s->sum]; break;
-    case FACT_MEAN:
-        return c->slot[s->nvalues] > 0 &&
-               compared(k->op, order_of(c->slot[s->sum], (wide)k->literal * c->slot[s->nvalues]));
-    case FACT_VALUE:
-        if (c->slot[s->value_at] == NEVER)
-            return false;
-        v = c->slot[s->value];
-        break;
+    case FACT_COUNT: *ret = c->slot[s->count] * 1000; return true;
+    case FACT_COUNT_STAGE: *ret = c->slot[s->count_visit] * 1000; return true;
+    case FACT_COUNT_WINDOW: *ret = recent_count(m, k->signal, c, now - k->window_ms, now) * 1000; return true;
+    case FACT_VISITS: *ret = c->slot[m->visits + k->stage] * 1000; return true;
+    case FACT_SUM: *ret = c->slot[s->sum]; return true;
+    case FACT_VALUE: *ret = c->slot[s->value]; return c->slot[s->value_at] != NEVER;
     case FACT_GAP:
         if (c->slot[s->previous] == NEVER)
             return false;
-        v = c->slot[s->last] - c->slot[s->previous];
-        break;
-    case FACT_SCORE: {
-        double score = score_at(m, c, now), literal = (double)k->literal / 1000.0;
-        return compared(k->op, (score > literal) - (score < literal));
-    }
-    case FACT_TREND: return holds_trend(m, k, c, now);
+        *ret = c->slot[s->last] - c->slot[s->previous];
+        return true;
     default: { // a duration
         int64_t base = base_of(m, k, c);
         if (base == NEVER)
             return false;
-        v = now - base;
+        *ret = now - base;
+        return true;
     }
     }
-    return compared(k->op, order_of(v, k->literal));
+}
+
+static bool holds_compare(const struct model *m, const struct compare *k, const struct customer *c, int64_t now)
+{
+    int64_t v, former;
+    switch (k->fact) {
+    case FACT_MEAN: {
+        const struct signal_slots *s = &m->signals[k->signal].slots;
+        return c->slot[s->nvalues] > 0 &&
+               compared(k->op, order_of(c->slot[s->sum], (wide)k->literal * c->slot[s->nvalues]));
+    }
+    case FACT_SCORE: {
+        double score = score_at(m, c, now), literal = (double)k->literal / 1000.0;
+        return compared(k->op, (score > literal) - (score < literal));
+    }
+    case FACT_TREND:
+        v = trend_of(m, k, c, now, &former);
+        return former > 0 && compared(k->op, order_of((wide)v * 100 * 1000, (wide)k->literal * former));
+    default: return whole_fact(m, k, c, now, &v) && compared(k->op, order_of(v, k->literal));
+    }
+}
+
+bool expr_fact(const struct model *m, const struct compare *k, const struct customer *c, int64_t now, int64_t *ret)
+{
+    int64_t of = 1, v;
+    switch (k->fact) {
+    case FACT_MEAN:
+        v = c->slot[m->signals[k->signal].slots.sum];
+        of = c->slot[m->signals[k->signal].slots.nvalues];
+        break;
+    case FACT_SCORE: v = (int64_t)(score_at(m, c, now) * 1000.0); break;
+    case FACT_TREND: v = trend_of(m, k, c, now, &of) * 100 * 1000; break;
+    default: return whole_fact(m, k, c, now, ret);
+    }
+    if (of > 0)
+        *ret = v / of;
+    return of > 0;
 }
 
 static int64_t earlier(int64_t a, int64_t b)

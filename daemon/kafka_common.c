@@ -167,6 +167,7 @@ static const struct kafka_setting common_defaults[] = {
     {"socket.nagle.disable", "true"},
     {"socket.keepalive.enable", "true"},
     {"reconnect.backoff.max.ms", "1000"},
+    {"enable.metrics.push", "false"}, // closing would wait a second to send the last ones
     {NULL, NULL},
 };
 

@@ -5,12 +5,20 @@
 
 #include <librdkafka/rdkafka_mock.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <signal.h>
 #include <unistd.h>
 
+enum { CALL_MS = 30000, LOOK_MS = 50 };
+
 const char *const output_topics[OUTPUT_TOPICS] = {"shop.transitions", "shop.triggers"};
+
+// Without the clients' orderly ends: they take a second, or for ever when something has failed.
+static _Noreturn void leave(int status)
+{
+    _exit(fflush(stdout) && status == 0 ? 1 : status);
+}
 
 void fail(const char *fmt, ...)
 {
@@ -21,7 +29,7 @@ void fail(const char *fmt, ...)
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
-    _exit(1); // without the clients' orderly ends, which could wait for what failed
+    leave(1);
 }
 
 void *grow(void *v, size_t n, size_t *cap, size_t size)
@@ -71,7 +79,20 @@ rd_kafka_conf_t *client_conf(const char *brokers, ...)
     return conf;
 }
 
-rd_kafka_t *outputs_open(const char *brokers, rd_kafka_queue_t **ret_queue)
+static bool topic_exists(rd_kafka_t *rk, const char *name)
+{
+    const struct rd_kafka_metadata *m;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
+    rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, topic, &m, CALL_MS);
+    if (err)
+        fail("Kafka does not tell its topics: %s", rd_kafka_err2str(err));
+    bool exists = m->topic_cnt == 1 && m->topics[0].partition_cnt == PARTITIONS;
+    rd_kafka_metadata_destroy(m);
+    rd_kafka_topic_destroy(topic);
+    return exists;
+}
+
+rd_kafka_queue_t *outputs_open(const char *brokers)
 {
     char why[512];
     rd_kafka_conf_t *conf = client_conf(brokers, "group.id", "shop-reader", "enable.auto.commit", "false",
@@ -82,15 +103,18 @@ rd_kafka_t *outputs_open(const char *brokers, rd_kafka_queue_t **ret_queue)
         fail("no consumer: %s", why);
     rd_kafka_poll_set_consumer(rk);
     rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(OUTPUT_TOPICS * PARTITIONS);
-    for (int t = 0; t < OUTPUT_TOPICS; t++)
+    for (int t = 0; t < OUTPUT_TOPICS; t++) {
+        for (int tries = CALL_MS / LOOK_MS; !topic_exists(rk, output_topics[t]); usleep(LOOK_MS * 1000))
+            if (tries-- == 0)
+                fail("nobody has made topic %s", output_topics[t]);
         for (int p = 0; p < PARTITIONS; p++)
             rd_kafka_topic_partition_list_add(all, output_topics[t], p)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    }
     rd_kafka_resp_err_t err = rd_kafka_assign(rk, all);
     rd_kafka_topic_partition_list_destroy(all);
     if (err)
         fail("the outputs cannot be read: %s", rd_kafka_err2str(err));
-    *ret_queue = rd_kafka_queue_get_consumer(rk);
-    return rk;
+    return rd_kafka_queue_get_consumer(rk);
 }
 
 // Lives until a signal ends it, or its parent has ended. FILE appears, with the brokers' address, when it is ready.
@@ -98,7 +122,8 @@ static int cluster(char **args)
 {
     char why[512], part[PATH_BYTES];
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof why);
+    rd_kafka_conf_t *conf = client_conf("127.0.0.1:1", "log_level", "0", NULL); // nobody: only the mock is wanted
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     rd_kafka_mock_cluster_t *mock = rk ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
     if (!mock)
         fail("no mock cluster: %s", rk ? "is the loopback up?" : why);
@@ -129,7 +154,7 @@ int main(int argc, char **argv)
     };
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (argc > 1 && argc >= 2 + commands[i].nargs && strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argv + 2);
+            leave(commands[i].run(argv + 2));
     fputs("usage: the tool of scripts/demo\n", stderr);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(stderr, "  shop %s %s\n", commands[i].name, commands[i].args);

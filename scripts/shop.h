@@ -25,14 +25,14 @@ const char *number(int64_t n, char buf[static NUMBER_BYTES]);
 // A file of the folder; n >= 0: the one of that partition, NAME-N.jsonl.
 FILE *open_in(const char *dir, const char *name, int n, const char *mode);
 
-// A consumer of every partition of the output topics, from their beginning, committed records only; it tells each
-// partition's end as RD_KAFKA_RESP_ERR__PARTITION_EOF.
-rd_kafka_t *outputs_open(const char *brokers, rd_kafka_queue_t **ret_queue);
+// Waits for the output topics, and reads all their partitions from the beginning, committed records only. Each
+// partition's end is told as RD_KAFKA_RESP_ERR__PARTITION_EOF.
+rd_kafka_queue_t *outputs_open(const char *brokers);
 
 // A client's configuration with these brokers; then name, value, …, NULL.
 rd_kafka_conf_t *client_conf(const char *brokers, ...) __attribute__((sentinel));
 
-// The commands. They return the exit status.
+// The commands. They return the exit status. Clients are left to the end of the process.
 int shop_generate(char **args); // CUSTOMERS SEED
 int shop_feed(char **args);     // BROKERS REDIS DIR END
 int shop_report(char **args);   // BROKERS DIR CUSTOMERS

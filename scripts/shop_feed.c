@@ -192,7 +192,7 @@ int shop_feed(char **args)
     if (!(f.producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)))
         fail("no producer: %s", why);
     f.redis = redis_open(args[1]);
-    rd_kafka_t *consumer = outputs_open(args[0], &f.outputs);
+    f.outputs = outputs_open(args[0]);
     for (int p = 0; p < PARTITIONS; p++)
         if (!(f.sent[p] = open_in(f.dir, "partition", p, "we")))
             fail("%s/partition-%d.jsonl cannot be written", f.dir, p);
@@ -203,8 +203,5 @@ int shop_feed(char **args)
         watch(&f, 20);
     show(&f, now_ms());
     fputs(f.terminal ? "\n" : "", stdout);
-    rd_kafka_queue_destroy(f.outputs);
-    rd_kafka_destroy(consumer);
-    rd_kafka_destroy(f.producer);
     return 0;
 }

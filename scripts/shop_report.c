@@ -12,11 +12,12 @@ enum { QUIET_MS = 30000, STORY_LINES = 24, BAR = 24 };
 struct output {
     char *customer, *time; // time: RFC 3339, UTC
     int64_t ordinal;
-    char *from, *to, *rule;                   // of a transition: never NULL; rule: else perhaps
+    char *from, *to, *rule;                     // of a transition: never NULL; rule: else perhaps
     char *trigger, *campaign, *stage, *channel; // of a trigger; channel: the preferred one, or NULL
-    char *cause;                              // the event's type; NULL: a deadline
-    char *since;                              // when the customer was first seen
-    char *all;                                // for the comparison
+    char *objective;                            // of that stage, or NULL
+    char *cause;                                // the event's type; NULL: a deadline
+    char *since;                                // when the customer was first seen
+    char *all;                                  // for the comparison
 };
 
 struct outputs {
@@ -40,6 +41,11 @@ static const char *or_none(const char *text)
     return text ? text : "-";
 }
 
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
 static void add(struct outputs *to, yyjson_val *data, char *time, int partition)
 {
     yyjson_val *cause = yyjson_obj_get(data, "cause"), *facts = yyjson_obj_get(data, "facts");
@@ -49,7 +55,7 @@ static void add(struct outputs *to, yyjson_val *data, char *time, int partition)
         .ordinal = yyjson_get_sint(yyjson_obj_get(data, "ordinal")), .from = text_of(data, "from"),
         .to = text_of(data, "to"), .rule = text_of(data, "rule"), .trigger = text_of(data, "trigger"),
         .campaign = text_of(data, "campaign"), .stage = text_of(data, "stage"), .cause = text_of(cause, "type"),
-        .since = text_of(facts, "first_seen")};
+        .objective = text_of(yyjson_obj_get(data, "objective"), "name"), .since = text_of(facts, "first_seen")};
     const char *channel = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(data, "channels")));
     o.channel = channel ? strdup(channel) : NULL;
     if (!o.customer || !o.time || !o.since || !facts_text || (o.trigger ? !o.campaign || !o.stage : !o.to || !o.rule))
@@ -57,11 +63,11 @@ static void add(struct outputs *to, yyjson_val *data, char *time, int partition)
     size_t n = strlen(facts_text) + 1024;
     if (!(o.all = malloc(n)))
         fail("out of memory");
-    snprintf(o.all, n, "%s %s from %s to %s rule %s trigger %s stage %s visit %" PRId64 " cause %s %s at %d/%" PRId64 " facts %s",
-             o.time, o.customer, or_none(o.from), or_none(o.to), or_none(o.rule), or_none(o.trigger),
-             or_none(o.stage), yyjson_get_sint(yyjson_obj_get(data, "visit")),
-             or_none(yyjson_get_str(yyjson_obj_get(cause, "kind"))), or_none(o.cause), partition,
-             yyjson_get_sint(yyjson_obj_get(cause, "offset")), facts_text);
+    snprintf(o.all, n, "%s %s %" PRId64 " from %s to %s rule %s trigger %s stage %s visit %" PRId64
+             " cause %s %s partition %d offset %" PRId64 " facts %s", o.time, o.customer, o.ordinal, or_none(o.from),
+             or_none(o.to), or_none(o.rule), or_none(o.trigger), or_none(o.stage),
+             yyjson_get_sint(yyjson_obj_get(data, "visit")), or_none(yyjson_get_str(yyjson_obj_get(cause, "kind"))),
+             or_none(o.cause), partition, yyjson_get_sint(yyjson_obj_get(cause, "offset")), facts_text);
     free(facts_text);
     to->v = grow(to->v, to->n, &to->cap, sizeof *to->v);
     to->v[to->n++] = o;
@@ -69,8 +75,7 @@ static void add(struct outputs *to, yyjson_val *data, char *time, int partition)
 
 static void read_published(const char *brokers, struct outputs *to)
 {
-    rd_kafka_queue_t *queue;
-    rd_kafka_t *rk = outputs_open(brokers, &queue);
+    rd_kafka_queue_t *queue = outputs_open(brokers);
     for (int open = OUTPUT_TOPICS * PARTITIONS; open > 0;) {
         rd_kafka_message_t *m;
         if (rd_kafka_consume_batch_queue(queue, QUIET_MS, &m, 1) != 1)
@@ -85,8 +90,6 @@ static void read_published(const char *brokers, struct outputs *to)
         }
         rd_kafka_message_destroy(m);
     }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_destroy(rk);
 }
 
 static void read_simulated(const char *dir, int partition, struct outputs *to)
@@ -177,22 +180,37 @@ static void show_population(const struct outputs *o, int64_t customers)
     printf("\nWhere the customers are when the year ends\n");
     for (int i = 0; i < t.n; i++) {
         int bar = (int)(BAR * t.v[i].n / t.v[0].n);
-        printf("  %-20s %8s  %5.1f %%  %.*s\n", t.v[i].a, number(t.v[i].n, n), 100.0 * (double)t.v[i].n / (double)customers,
-               bar, "########################");
+        printf("  %-16s  %6s  %4.1f %%  %.*s\n", t.v[i].a, number(t.v[i].n, n),
+               100.0 * (double)t.v[i].n / (double)customers, bar, "########################");
     }
+}
+
+// The rules of one flow, those that moved most first, as one text.
+static const char *rules_of(const struct table *rules, const struct row *flow, char buf[static 256])
+{
+    size_t n = 0;
+    buf[0] = '\0';
+    for (int i = 0; i < rules->n && n < 256; i++)
+        if (strcmp(rules->v[i].a, flow->a) == 0 && strcmp(rules->v[i].b, flow->b) == 0)
+            n += (size_t)snprintf(buf + n, 256 - n, "%s%s", n ? ", " : "", rules->v[i].c);
+    return buf;
 }
 
 static void show_flows(const struct outputs *o)
 {
-    static struct table t;
-    char n[NUMBER_BYTES];
+    static struct table flows, rules;
+    char n[NUMBER_BYTES], text[256];
     for (size_t i = 0; i < o->n; i++)
-        if (!o->v[i].trigger)
-            count(&t, o->v[i].from, o->v[i].to, o->v[i].rule);
-    sort(&t, most_first);
-    printf("\nHow they moved\n  %-20s    %-20s %8s  %s\n", "from", "to", "times", "by the rule");
-    for (int i = 0; i < t.n; i++)
-        printf("  %-20s -> %-20s %8s  %s\n", t.v[i].a, t.v[i].b, number(t.v[i].n, n), t.v[i].c);
+        if (!o->v[i].trigger) {
+            count(&flows, o->v[i].from, o->v[i].to, "");
+            count(&rules, o->v[i].from, o->v[i].to, o->v[i].rule);
+        }
+    sort(&flows, most_first);
+    sort(&rules, most_first);
+    printf("\nHow they moved\n");
+    for (int i = 0; i < flows.n; i++)
+        printf("  %-16s -> %-16s  %6s  %s\n", flows.v[i].a, flows.v[i].b, number(flows.v[i].n, n),
+               rules_of(&rules, &flows.v[i], text));
 }
 
 static void show_triggers(const struct outputs *o)
@@ -203,11 +221,13 @@ static void show_triggers(const struct outputs *o)
         if (o->v[i].trigger)
             count(&t, o->v[i].campaign, o->v[i].trigger, "");
     sort(&t, by_campaign);
-    printf("\nWhat the campaigns were told\n  %-20s    %-20s %8s\n", "campaign", "trigger", "times");
-    for (int i = 0; i < t.n; i++)
-        printf("  %-20s    %-20s %8s\n", i > 0 && strcmp(t.v[i - 1].a, t.v[i].a) == 0 ? "" : t.v[i].a, t.v[i].b,
-               number(t.v[i].n, n));
+    printf("\nWhat the campaigns were told\n");
+    for (int i = 0; i < t.n; i++) {
+        bool another = i == 0 || strcmp(t.v[i - 1].a, t.v[i].a) != 0;
+        printf("  %-16s    %-22s  %s\n", another ? t.v[i].a : "", t.v[i].b, number(t.v[i].n, n));
+    }
 }
+
 // ---- a story
 
 // How much there is to tell of a customer with these n outputs: stages, rules and triggers, each counted once.
@@ -232,16 +252,21 @@ static int variety(const struct output *o, size_t n)
     return worth;
 }
 
-static void tell(const struct output *o)
+static void tell(const struct output *o, const char *former_time)
 {
-    char because[64] = "time passed";
-    if (o->cause)
-        snprintf(because, sizeof because, "a %s", o->cause);
-    printf("  %.10s %.5s  ", o->time, o->time + 11);
-    if (!o->trigger)
-        printf("%s -> %s: %s, rule %s\n", o->from, o->to, because, o->rule);
+    bool again = strncmp(o->time, former_time, 16) == 0; // to the minute
+    char what[96];
+    printf("  %.10s %.5s  ", again ? "          " : o->time, again ? "     " : o->time + 11);
+    if (!o->trigger) {
+        snprintf(what, sizeof what, "%s -> %s", o->from, o->to);
+        printf("%-32s  rule %s, %s%s\n", what, o->rule, o->cause ? "event " : "no event: a deadline", or_empty(o->cause));
+        return;
+    }
+    printf("    %-28s  ", o->trigger);
+    if (strcmp(o->campaign, "objective") == 0)
+        printf("objective %s of %s\n", or_none(o->objective), o->stage);
     else
-        printf("    %-22s to campaign %s%s%s\n", o->trigger, o->campaign, o->channel ? ", by " : "", o->channel ? o->channel : "");
+        printf("campaign %s, channel %s\n", o->campaign, or_none(o->channel));
 }
 
 static void show_story(const struct outputs *o)
@@ -263,7 +288,7 @@ static void show_story(const struct outputs *o)
         return;
     printf("\nOne customer's story: %s\n  %.10s %.5s  first seen\n", best->customer, best->since, best->since + 11);
     for (size_t i = 0; i < nbest; i++)
-        tell(&best[i]);
+        tell(&best[i], i ? best[i - 1].time : best->since);
 }
 
 // ---- the check

@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "config.h"
 #include "model_explain.h"
-#include "options.h"
 
 struct check_options {
     const char *config;
@@ -46,9 +44,7 @@ static int show(const struct check_options *o, const struct model *m)
     if (!o->explain && !o->dot)
         buffer_printf(&b, "%s: ok: model %s, version %u: %d stages, %d transitions, %d triggers\n", m->file,
                       m->name, m->version, m->nstages, m->nrules, m->ntriggers);
-    if (k < 0 || b.failed)
-        return EX_SOFTWARE;
-    return fwrite(b.p, 1, b.n, stdout) == b.n ? EX_OK : EX_IOERR;
+    return k < 0 ? k : ctl_put(&b);
 }
 
 static int check_models(const struct check_options *o, int n, char **paths)
@@ -69,15 +65,8 @@ static int check_models(const struct check_options *o, int n, char **paths)
 static int check_config(const struct check_options *o)
 {
     _cleanup_(config_free_p) struct config *c = NULL;
-    struct diags d = {0};
-    int k = config_load(o->config ? o->config : CONFIG_PATH_DEFAULT, o->overrides.v, &c, &d);
-    _cleanup_free_ char *mistakes = diags_format(&d);
-    fputs(mistakes ? mistakes : "", stderr);
-    diags_clear(&d);
-    if (k != 0)
-        return k < 0 ? EX_SOFTWARE : EX_CONFIG;
-    int status = EX_OK;
-    for (int i = 0; i < c->program.nmodels && status == EX_OK; i++)
+    int status = ctl_config(o->config, &o->overrides, &c);
+    for (int i = 0; status == EX_OK && i < c->program.nmodels; i++)
         status = show(o, c->program.models[i]);
     return status;
 }
@@ -89,10 +78,10 @@ int ctl_check(int argc, char **argv)
     if (status != OPTIONS_RUN)
         return status;
     if (first == argc)
-        return check_config(&o);
+        return ctl_written(command.name, check_config(&o));
     status = o.config || o.overrides.n > 0
                  ? check_config(&(struct check_options){o.config, o.overrides, 0, 0})
                  : EX_OK;
     int k = check_models(&o, argc - first, argv + first);
-    return k != EX_OK ? k : status;
+    return ctl_written(command.name, k != EX_OK ? k : status);
 }

@@ -15,7 +15,13 @@ static const struct {
     const char *arguments, *help;
 } subcommands[] = {
     {"check", ctl_check, "MODEL...", "mistakes in models, their compiled rules, their state diagram"},
-    {"simulate", ctl_simulate, "EVENTS...", "what models would have done on past events"},
+    {"simulate", ctl_simulate, "EVENTS...", "what models would have done on past events; two models compared"},
+    {"size", ctl_size, "", "what a deployment needs: memory, nodes, partitions, cores, network"},
+    {"show", ctl_show, "CUSTOMER", "what is stored of a customer: stage, facts, next deadline"},
+    {"why", ctl_why, "CUSTOMER", "how a customer came into its stage, and what it lacks to leave it"},
+    {"status", ctl_status, "", "where each partition stands, and the population of each stage"},
+    {"audit", ctl_audit, "", "whether all was published that the log calls for, once and in order"},
+    {"rebuild", ctl_rebuild, "", "permits a replay from the start, after Redis has lost states"},
 };
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]) };
 

@@ -1,11 +1,9 @@
 """Servers once a session, an app of its own for each test, and everything ended and removed at the end."""
-import sys
-from pathlib import Path
+import random
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import harness      # noqa: E402
+import harness
 
 
 def pytest_addoption(parser):
@@ -48,3 +46,12 @@ def make_app(servers, tmp_path):
     yield make
     for app in apps:
         app.close()
+
+
+@pytest.fixture
+def rng(request):
+    """Chance, other in each run; the seed is shown with a failure."""
+    given = request.config.getoption("--seed")
+    seed = given if given is not None else random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}: repeat with --seed {seed}")
+    return random.Random(seed)

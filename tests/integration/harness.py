@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 import yaml
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +31,14 @@ def eventually(condition, what, seconds=WAIT_S):
         assert time.monotonic() < end, f"not within {seconds} s: {what() if callable(what) else what}"
         time.sleep(0.02)
     return answer
+
+
+def asked(question):
+    """The answer, or None when Kafka cannot answer now: it may just have started."""
+    try:
+        return question()
+    except KafkaException:
+        return None
 
 
 def merged(base, changes):
@@ -121,10 +129,9 @@ class Servers:
 
     def ends(self, topic, partitions):
         """The high watermark of each partition."""
-        consumer = Consumer(self.client(group_id="ends"))
-        with contextlib.closing(consumer):
-            return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=WAIT_S)[1]
-                    for p in range(partitions)]
+        with contextlib.closing(Consumer(self.client(group_id="ends"))) as consumer:
+            return [eventually(lambda: asked(lambda: consumer.get_watermark_offsets(TopicPartition(topic, p), 5)),
+                               f"the end of {topic}")[1] for p in range(partitions)]
 
 
 class Reader:
@@ -134,7 +141,7 @@ class Reader:
         self.consumer = Consumer(servers.client(
             group_id="reader", enable_auto_commit=False, isolation_level="read_committed", enable_partition_eof=True,
             auto_offset_reset="error", fetch_message_max_bytes=MESSAGE_MAX_BYTES, fetch_wait_max_ms=20))
-        found = self.consumer.list_topics(topic, timeout=WAIT_S).topics[topic]
+        found = eventually(lambda: asked(lambda: self.consumer.list_topics(topic, 5)), "metadata").topics[topic]
         self.partitions = len(found.partitions) if found.error is None else 0
         self.consumer.assign([TopicPartition(topic, p, 0) for p in range(self.partitions)])
         self.records, self.at_end = [], set()
@@ -222,6 +229,10 @@ class Daemon:
             assert self.runs(), f"engaged has ended with {self.process.returncode}, without {texts}:\n{log[-3000:]}"
             return False
         eventually(said, lambda: f"{texts} in the log:\n{self.log()[-3000:]}", seconds)
+
+    def says_more(self, text, times=1):
+        """Waits until the text stands in the log so many times more than now."""
+        self.says(text, times=self.log().count(text) + times)
 
     def ends(self, seconds=WAIT_S):
         """The exit status of a daemon that ends by itself."""

@@ -4,6 +4,7 @@
 // librdkafka is linked into this program, so its calls of connect() come here: this is how we know what to cut.
 #include "cases.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,26 +13,40 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SOCKETS = 64, TRANSACTIONS = 400 };
+enum { SOCKETS = 64, TRANSACTIONS = 1000, RUN_MS = 20000 };
 
 static _Atomic int sockets[SOCKETS]; // the latest, as fd + 1
 static _Atomic unsigned nsockets;
-static _Atomic bool cutting;
+static _Atomic bool cutting, down;
 
 int connect(int fd, const struct sockaddr *address, socklen_t size)
 {
+    if (down) {
+        errno = ECONNREFUSED;
+        return -1;
+    }
     sockets[nsockets++ % SOCKETS] = fd + 1;
     return (int)syscall(SYS_connect, fd, address, size);
 }
 
+static void wait_ms(int ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+// Cuts one connection, or all of them for a while. A number may be another socket's by now, which is just as well.
 static void *cut(void *arg)
 {
     unsigned seed = *(unsigned *)arg;
     while (cutting) {
-        nanosleep(&(struct timespec){.tv_nsec = 1000000 + rand_r(&seed) % 40 * 1000000}, NULL);
-        int fd = sockets[(unsigned)rand_r(&seed) % SOCKETS] - 1;
-        if (fd >= 0)
-            shutdown(fd, SHUT_RDWR); // the number may be another socket's by now, which is just as well
+        wait_ms(1 + rand_r(&seed) % 60);
+        down = rand_r(&seed) % 60 == 0;
+        for (int i = down ? 0 : rand_r(&seed) % SOCKETS, last = down ? SOCKETS - 1 : i; i <= last; i++)
+            if (sockets[i] > 0)
+                shutdown(sockets[i] - 1, SHUT_RDWR);
+        if (down)
+            wait_ms(rand_r(&seed) % 4000);
+        down = false;
     }
     return NULL;
 }
@@ -60,17 +75,19 @@ START_TEST(results_are_true)
     unsigned seed = 1;
     seen.last = -1;
     worker_prepare(&w, 1);
+    w.options.transaction_timeout_ms = 1500;
     worker_open(&w);
     worker_await(&w, 1);
     pthread_t cutter;
     cutting = true;
     ck_assert_int_eq(pthread_create(&cutter, NULL, cut, &seed), 0);
-    for (int i = 0; i < TRANSACTIONS; i++) {
+    int n = 0;
+    for (int64_t stop = kafka_now_ms() + RUN_MS; n < TRANSACTIONS && kafka_now_ms() < stop; n++) {
         char value[16];
-        snprintf(value, sizeof(value), "%d", i);
-        results[i] = publish(&w, 0, value, i + 1, 0, &why);
-        ck_assert_int_ge(results[i], 0);
-        tally[results[i]]++;
+        snprintf(value, sizeof(value), "%d", n);
+        results[n] = publish(&w, 0, value, n + 1, 0, &why);
+        ck_assert_int_ge(results[n], 0);
+        tally[results[n]]++;
     }
     cutting = false;
     pthread_join(cutter, NULL);
@@ -90,7 +107,7 @@ START_TEST(results_are_true)
         fprintf(stderr, "OK %d, AWAY %d, UNKNOWN %d, FENCED %d, ABORTED %d; takeovers %u\n", tally[PORT_OK],
                 tally[PORT_AWAY], tally[PORT_UNKNOWN], tally[PORT_FENCED], tally[PORT_ABORTED],
                 kafka_sink_takeovers(w.sink));
-    for (int i = 0; i < TRANSACTIONS; i++) {
+    for (int i = 0; i < n; i++) {
         bool fits = results[i] == PORT_OK ? seen.count[i] == 1
                     : results[i] == PORT_UNKNOWN ? seen.count[i] <= 1 : seen.count[i] == 0;
         ck_assert_msg(fits, "transaction %d: result %d, seen %d times", i, results[i], seen.count[i]);

@@ -31,12 +31,12 @@ static void cluster_open(struct cluster *c, int timeout_ms)
     rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
     c->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
     c->mock = rd_kafka_mock_cluster_new(c->rk, 1);
-    brokers = rd_kafka_mock_cluster_bootstraps(c->mock);
     rd_kafka_mock_group_initial_rebalance_delay_ms(c->mock, 0);
     struct worker *w = &c->w;
     worker_join(w, &(struct worker){.app = "app", .source = "in", .output = "out", .journal = "app.journal"}, "h", 0);
     ck_assert_int_eq(rd_kafka_mock_topic_create(c->mock, "in", 2, 1), 0);
     ck_assert_int_eq(rd_kafka_mock_topic_create(c->mock, "out", 2, 1), 0);
+    w->options.brokers = rd_kafka_mock_cluster_bootstraps(c->mock);
     w->options.transaction_timeout_ms = timeout_ms;
     worker_open(w);
     worker_await(w, 2);

@@ -4,14 +4,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mutations.h"
+
 enum { TOPICS = 6, PARTS_MAX = 4, SLOTS_MAX = 8, CUSTOMERS_MAX = 2048, MODEL_COUNT_MAX = 3 };
 
-enum mutation { // one step of the protocol done wrong
+enum mutation { // one step of the protocol done wrong; mutations.h
     MUTATE_NOTHING,
-#define MUTATION(name, text) MUTATE_##name,
-#include "mutations.h"
-#undef MUTATION
-    MUTATIONS
+#define X(name, text) MUTATE_##name,
+    MUTATIONS(X)
+#undef X
+    MUTATION_COUNT
 };
 
 struct plan {
@@ -33,7 +35,8 @@ struct plan {
     int expire, truncate_read, bounce; // truncate_read: only what is no longer needed; bounce: a member leaves the group
     // destructive: partitions may halt
     int lose_all, lose_cursor, truncate, hang;
-    bool skew;
+    bool skew, small_dead_letters;
+    int poison;                       // customer with transitions too large to publish; -1: none
     enum mutation mutation;
 };
 

@@ -21,7 +21,7 @@ struct event {
 
 struct block {
     struct block *next;
-    size_t n;
+    size_t n, cap;
     _Alignas(16) char bytes[];
 };
 
@@ -29,6 +29,7 @@ struct sim sim;
 static struct event *heap;
 static size_t nheap, heap_cap;
 static uint64_t order;
+static int64_t limit; // nobody may run ahead of it
 static struct block *blocks;
 static void *stacks[STACKS_MAX];
 static int nstacks;
@@ -77,9 +78,10 @@ static void *must(void *p)
 void *sim_alloc(size_t n)
 {
     n = (n + 15) / 16 * 16;
-    if (!blocks || BLOCK_BYTES - blocks->n < n) {
-        struct block *b = must(malloc(sizeof *b + (n > BLOCK_BYTES ? n : BLOCK_BYTES)));
-        *b = (struct block){.next = blocks};
+    if (!blocks || blocks->cap - blocks->n < n) {
+        size_t cap = n > BLOCK_BYTES ? n : BLOCK_BYTES;
+        struct block *b = must(malloc(sizeof *b + cap));
+        *b = (struct block){.next = blocks, .cap = cap};
         blocks = b;
     }
     void *p = blocks->bytes + blocks->n;
@@ -166,14 +168,18 @@ static void resume(struct co *c)
     sim.current = c;
     swapcontext(&c->back, &c->here);
     sim.current = NULL;
-    if (c->done && nstacks < STACKS_MAX) {
+    if (!c->done)
+        return;
+    if (nstacks < STACKS_MAX)
         stacks[nstacks++] = c->stack;
-        c->stack = NULL;
-    }
+    else
+        free(c->stack);
+    c->stack = NULL;
 }
 
 bool sim_next(int64_t until)
 {
+    limit = until;
     if (nheap == 0 || heap[0].at > until) {
         sim.now = until;
         return false;
@@ -230,10 +236,9 @@ void co_wake(struct co *c, uint64_t token, int64_t at)
 
 void co_sleep(struct co *c, int64_t until)
 {
-    if (until <= sim.now && nheap > 0 && heap[0].at <= sim.now)
-        until = sim.now;
-    if ((nheap == 0 || heap[0].at > until) && c->frozen_until <= until) {
-        sim.now = until > sim.now ? until : sim.now; // nothing else happens before
+    until = until > sim.now ? until : sim.now;
+    if ((nheap == 0 || heap[0].at > until) && until <= limit && c->frozen_until <= until) {
+        sim.now = until; // nothing else happens before
         return;
     }
     co_wake(c, c->token, until);

@@ -57,7 +57,6 @@ bool sim_next(int64_t until); // runs the next event not after `until`; false: t
 // ---- coroutines
 
 void co_start(struct co *c, void (*main)(void *arg), void *arg);
-void co_free(struct co *c);
 void co_wait(struct co *c);                       // until woken; c is the current one
 void co_wake(struct co *c, uint64_t token, int64_t at);
 void co_sleep(struct co *c, int64_t until);

@@ -7,9 +7,9 @@
 
 enum { TABLE_MIN = 64, MALLOC_BYTES = 16 };
 
-uint64_t cache_hash(int model, struct span id)
+uint64_t cache_hash(struct span id)
 {
-    return XXH3_64bits_withSeed(id.p, id.n, (uint64_t)model);
+    return XXH3_64bits(id.p, id.n);
 }
 
 uint64_t bucket_of(uint64_t hash, uint64_t buckets)

@@ -10,7 +10,7 @@ enum entry_state {
 };
 
 struct entry {
-    uint64_t hash;     // of model and id
+    uint64_t hash;     // of the id
     int64_t armed;     // ms UTC: its key in the heap; valid if heap_at >= 0
     int32_t heap_at;   // index in the heap, or -1
     int32_t dirty_at;  // index in the list of unflushed entries, or -1
@@ -33,7 +33,7 @@ struct cache {
     size_t bytes;         // of everything here
 };
 
-uint64_t cache_hash(int model, struct span id);
+uint64_t cache_hash(struct span id); // of the id alone: models may change their places in the program
 // The bucket of a hash among so many (1 or more): linear hashing, so that adding one splits one.
 uint64_t bucket_of(uint64_t hash, uint64_t buckets);
 struct entry *cache_find(const struct cache *k, uint64_t hash, int model, struct span id);

@@ -421,6 +421,9 @@ int engine_run(struct engine *e, int wait_ms)
     e->reads = r == PORT_OK;
     if (r != PORT_OK)
         note(e, NOTE_WARNING, NULL, "reading the log: %s", why.text);
+    for (size_t i = 0; r == PORT_REFUSED && i < e->nparts; i++) // whose events are gone?
+        if (part_running(e->parts[i]))
+            part_log_reaches(e, e->parts[i], e->parts[i]->position, &why);
     round_begin(e);
     bool backlog = n >= e->batch / 2 && n > 1;
     if ((r = step_records(e, records, n)) < 0 || (r = sweep_parts(e, backlog)) < 0)
@@ -439,6 +442,7 @@ int engine_stop(struct engine *e)
     for (size_t i = 0; r == 0 && i < e->nparts; i++)
         r = sweep_part(e, e->parts[i], false, STOP_MS_MAX / (int64_t)e->nparts);
     publish_commit(e, true);
+    publish_commit(e, true); // offsets that did not go with outputs: at least once
     return r ? r : flush_parts(e, true);
 }
 

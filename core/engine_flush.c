@@ -80,7 +80,7 @@ static int split_moves(struct plan *f, size_t i, uint64_t buckets)
         return ERR_NOMEM;
     char *to = (char *)&f->moved[i][from->nfields + 1];
     for (size_t k = 0; k < from->nfields; k++)
-        if (bucket_of(cache_hash(s->model, from->fields[k].customer), buckets) == s->to)
+        if (bucket_of(cache_hash(from->fields[k].customer), buckets) == s->to)
             f->moved[i][s->nmoved++] = (struct load_field){copy(from->fields[k].customer, &to),
                                                            copy(from->fields[k].state, &to)};
     s->expected = from->nfields;

@@ -10,7 +10,6 @@
 enum {
     BUCKET_CUSTOMERS = 48,     // on average; listpack hashes stay small and quick below some hundred entries
     BUCKETS_MIN = 16,
-    FORMAT = 1,                // of the layout in the store
     SWEEP_BUCKETS = 64,        // loaded at a time
     BACKOFF_MS_MIN = 100,
     BACKOFF_MS_MAX = 10000,
@@ -144,6 +143,8 @@ static inline bool part_running(const struct part *p)
 
 // engine_take.c
 void part_take(struct engine *e, struct part *p);
+// Halts the partition if the log no longer holds the offset. A port_result.
+int part_log_reaches(struct engine *e, struct part *p, int64_t offset, struct why *why);
 int part_replay_end(struct engine *e, struct part *p); // goes live if the replay is over
 
 // engine_switch.c

@@ -396,8 +396,11 @@ void publish_abort(struct engine *e, const char *why)
 static void committed(struct engine *e, const struct commit_offset *offsets, struct part **parts, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        bool plain = !e->config.exactly_once && parts[i]->outputs > 0; // the offsets follow when there is nothing else
         parts[i]->outputs = 0;
         parts[i]->valueless = false;
+        if (plain)
+            continue;
         parts[i]->sent = parts[i]->committed = offsets[i].offset;
         parts[i]->committed_clock = offsets[i].clock;
     }

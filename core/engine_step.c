@@ -197,7 +197,7 @@ static int load_pending(struct engine *e, struct part *p)
     }
     for (size_t i = 0; i < n && part_running(p); i++) {
         struct load_item *x = &e->items[i];
-        uint64_t hash = cache_hash(x->model, x->customer);
+        uint64_t hash = cache_hash(x->customer);
         if ((r = entry_fill(e, p, cache_find(&p->cache, hash, x->model, x->customer), x->state)) < 0)
             return r;
     }
@@ -253,7 +253,7 @@ static int bad_event(struct engine *e, struct part *p, const struct record *r, e
 static int model_event(struct engine *e, struct part *p, int model, const struct event *ev, uint64_t signals,
                        const struct event_source *source, int64_t clock_before)
 {
-    uint64_t hash = cache_hash(model, ev->customer);
+    uint64_t hash = cache_hash(ev->customer);
     struct entry *entry = cache_find(&p->cache, hash, model, ev->customer);
     if (!entry && part_complete(e, p)) {
         if (!(entry = cache_add(&p->cache, engine_model(e, model), hash, model, ev->customer)))
@@ -311,7 +311,7 @@ static int sweep_field(struct engine *e, struct part *p, int model, const struct
                        int64_t *min)
 {
     const struct model *m = engine_model(e, model);
-    uint64_t hash = cache_hash(model, f->customer);
+    uint64_t hash = cache_hash(f->customer);
     struct entry *entry = cache_find(&p->cache, hash, model, f->customer);
     struct customer *c = entry ? entry->c : e->spare;
     if (!entry) {

@@ -46,7 +46,7 @@ static int first_cursor(struct engine *e, struct part *p, struct cursor *c, stru
     if (r != PORT_OK)
         return r;
     *c = (struct cursor){.exists = true, .offset = e->config.reset_latest ? stable : start, .clock = INT64_MIN,
-                         .partitions = e->config.partitions, .format = FORMAT};
+                         .partitions = e->config.partitions, .format = CURSOR_FORMAT};
     c->start = c->offset;
     memcpy(c->program, e->config.program->digest, sizeof c->program);
     for (int i = 0; i < e->ntopics; i++) {
@@ -66,13 +66,13 @@ static int journal_end(struct engine *e, struct part *p, int64_t *ret_high, stru
 }
 
 // No cursor: the very first start, or Redis has lost everything; the group and the journal tell which.
-static int without_cursor(struct engine *e, struct part *p, bool empty, int64_t journal_high, struct why *why)
+static int without_cursor(struct engine *e, struct part *p, bool empty, bool begun, struct why *why)
 {
-    if (!empty || p->committed >= 0 || journal_high > 0 || p->seen_cursor) {
+    if (!empty || begun || p->seen_cursor) {
         part_halt(e, p, "Redis has %s, but %s: its data is lost; restore it, or run engagectl rebuild to step the log "
-                  "again from the start", empty ? "nothing of this partition" : "states of this partition but no cursor",
-                  p->seen_cursor ? "had a cursor before" : journal_high > 0 ? "the journal has entries"
-                  : p->committed >= 0 ? "the consumer group has committed offsets" : "no cursor");
+                  "again from the start", empty ? "nothing of this partition" : "states of this partition and no cursor",
+                  begun ? "the consumer group has offsets, or the journal entries" : p->seen_cursor
+                  ? "had a cursor before" : "should have one");
         return PORT_OK;
     }
     return first_cursor(e, p, &p->cursor, why);
@@ -152,8 +152,8 @@ static int read_published(struct engine *e, struct part *p, struct why *why)
 static bool cursor_fits(struct engine *e, struct part *p)
 {
     const struct cursor *c = &p->cursor;
-    if (c->format != FORMAT)
-        part_halt(e, p, "the states in Redis have format %" PRIu32 ", this engaged reads %d", c->format, FORMAT);
+    if (c->format != CURSOR_FORMAT)
+        part_halt(e, p, "the states in Redis have format %" PRIu32 ", this engaged reads %d", c->format, CURSOR_FORMAT);
     else if (c->partitions != e->config.partitions)
         part_halt(e, p, "the topic had %" PRId32 " partitions when its states were begun and has %" PRId32 " now: "
                   "customers would move between partitions; use a new topic and a new app, or run engagectl rebuild",
@@ -199,14 +199,13 @@ static int all_there(struct engine *e, struct part *p, struct why *why)
     return PORT_OK;
 }
 
-static int log_reaches(struct engine *e, struct part *p, struct why *why)
+int part_log_reaches(struct engine *e, struct part *p, int64_t offset, struct why *why)
 {
     int64_t start, high, stable;
     int r = e->ports.log->ends(e->ports.log_ctx, &p->key, &start, &high, &stable, why);
-    if (r == PORT_OK && (p->cursor.offset < start || p->cursor.offset > high))
-        part_halt(e, p, "the log holds offsets %" PRId64 " to %" PRId64 ", the cursor stands at %" PRId64
-                  ": the events in between are gone; restore them, or run engagectl rebuild", start, high,
-                  p->cursor.offset);
+    if (r == PORT_OK && (offset < start || offset > high))
+        part_halt(e, p, "the log holds offsets %" PRId64 " to %" PRId64 ", the next event is to be %" PRId64
+                  ": the events in between are gone; restore them, or run engagectl rebuild", start, high, offset);
     return r;
 }
 
@@ -220,11 +219,19 @@ static void take_stat(void *arg, struct span field, int64_t value)
 
 // ---- the taking
 
-static int claim(struct engine *e, struct part *p, bool *ret_empty, struct why *why)
+// *ret_begun: the group or the journal knew of the partition before the claim. The cursor comes first of all, so if there
+// is none after that, it was lost.
+static int claim(struct engine *e, struct part *p, bool *ret_empty, bool *ret_begun, struct why *why)
 {
+    int64_t journal_high;
     int r = prove_membership(e, p, why);
+    if (r == PORT_OK)
+        r = e->ports.log->committed(e->ports.log_ctx, &p->key, &p->committed, &p->committed_clock, why);
+    if (r == PORT_OK)
+        r = journal_end(e, p, &journal_high, why);
     if (r != PORT_OK)
         return r;
+    *ret_begun = p->committed >= 0 || journal_high > 0;
     owner_new(e, &p->owner);
     if ((r = e->ports.store->claim(e->ports.store_ctx, &p->key, &p->owner, &p->cursor, ret_empty, why)) != PORT_OK)
         return r;
@@ -269,6 +276,7 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
         return r;
     p->state = replay ? PART_REPLAYING : PART_LIVE;
     p->contradicted &= replay;
+    p->fenced = false;
     p->reason[0] = '\0';
     note(e, NOTE_INFO, p, "taken at offset %" PRId64 " by owner %s, %s", p->position, p->owner.text,
          replay ? "replaying" : "live");
@@ -278,33 +286,38 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
     return PORT_OK;
 }
 
+// With the partition claimed and its cursor at hand.
+static int take_up(struct engine *e, struct part *p, struct why *why)
+{
+    p->seen_cursor = true;
+    int r = part_log_reaches(e, p, p->cursor.offset, why);
+    if (r == PORT_OK && p->state == PART_TAKING)
+        r = all_there(e, p, why);
+    if (r == PORT_OK && p->state == PART_TAKING)
+        r = read_published(e, p, why);
+    if (r == PORT_OK && p->state == PART_TAKING)
+        r = versions_recall(e, p, why);
+    // An attempt to write the start may have been undone, and then it is not among what was read.
+    if (r == PORT_OK && p->state == PART_TAKING && p->cursor.n == 0 && !p->published.started &&
+        (r = versions_remember(e, p, INT64_MIN, why)) == PORT_OK)
+        r = publish_program(e, p, "start", p->cursor.start, INT64_MIN, why);
+    if (r == PORT_OK && p->state == PART_TAKING)
+        r = check_program(e, p, why);
+    if (r == PORT_OK && p->state == PART_TAKING)
+        r = begin_stepping(e, p, why);
+    return r;
+}
+
 void part_take(struct engine *e, struct part *p)
 {
     struct why why = {0};
-    bool empty = false;
-    int64_t journal_high = 0;
+    bool empty = false, begun = false;
     count_add(&e->counters->takes, 1);
-    int r = claim(e, p, &empty, &why);
-    if (r == PORT_OK)
-        r = journal_end(e, p, &journal_high, &why);
+    int r = claim(e, p, &empty, &begun, &why);
     if (r == PORT_OK && !p->cursor.exists)
-        r = without_cursor(e, p, empty, journal_high, &why);
-    if (r == PORT_OK && p->state == PART_TAKING && cursor_fits(e, p)) {
-        p->seen_cursor = true;
-        r = versions_recall(e, p, &why);
-        if (r == PORT_OK && journal_high == 0 && (r = versions_remember(e, p, INT64_MIN, &why)) == PORT_OK)
-            r = publish_program(e, p, "start", p->cursor.start, INT64_MIN, &why);
-        if (r == PORT_OK && p->state == PART_TAKING)
-            r = log_reaches(e, p, &why);
-        if (r == PORT_OK && p->state == PART_TAKING)
-            r = all_there(e, p, &why);
-        if (r == PORT_OK && p->state == PART_TAKING)
-            r = read_published(e, p, &why);
-        if (r == PORT_OK && p->state == PART_TAKING)
-            r = check_program(e, p, &why);
-        if (r == PORT_OK && p->state == PART_TAKING)
-            r = begin_stepping(e, p, &why);
-    }
+        r = without_cursor(e, p, empty, begun, &why);
+    if (r == PORT_OK && p->state == PART_TAKING && cursor_fits(e, p))
+        r = take_up(e, p, &why);
     if (r != PORT_OK && p->state == PART_TAKING)
         part_doubt(e, p, r, "taking the partition", why.text[0] ? why.text : "no memory");
 }
@@ -337,7 +350,7 @@ static int leftovers(struct engine *e, struct part *p, struct why *why)
         }
         uint32_t ordinal = 0;
         if (model != NONE) {
-            uint64_t hash = cache_hash(model, customer);
+            uint64_t hash = cache_hash(customer);
             const struct entry *entry = cache_find(&p->cache, hash, model, customer);
             struct load_item item = {.model = (int16_t)model, .customer = customer,
                                      .bucket = p->buckets[model] ? bucket_of(hash, p->buckets[model]) : 0};

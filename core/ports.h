@@ -19,6 +19,7 @@ struct why { // the reason of a result that is not PORT_OK, in words for a log l
     char text[256];
 };
 
+enum { CURSOR_FORMAT = 1 }; // of the layout in the store
 enum { TOPICS_MAX = 64 }; // output topics of one daemon, with dead letters and journal
 
 // ---- store
@@ -35,7 +36,7 @@ struct cursor {
     int64_t start;       // the first offset ever stepped
     uint64_t n;          // flushes so far
     int32_t partitions;  // of the source topic when the states were begun
-    uint32_t format;     // of this layout
+    uint32_t format;     // CURSOR_FORMAT
     char program[17];    // digest
     uint64_t buckets[MODELS_MAX];   // by model index of the program, 0: the model is new here
     uint64_t customers[MODELS_MAX];

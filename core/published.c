@@ -192,6 +192,7 @@ int published_add(struct published *p, const char *app, const struct part_key *p
         if ((!dead || (h.digest.p && span_is(h.digest, "future"))) && add_rejected(p, at))
             return ERR_NOMEM;
     }
+    p->started |= span_is(h.kind, "start") || span_is(h.kind, "switch");
     if (span_is(h.kind, "switch") && h.digest.n == sizeof p->program - 1) {
         p->switched = true;
         p->switch_clock = clock;

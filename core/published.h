@@ -32,6 +32,7 @@ struct published {
     int64_t *rejected;      // offsets, sorted
     size_t nrejected, rejected_cap;
     bool any;               // something was added
+    bool started;           // the journal has a `start` or a change of program
     bool switched;          // the journal has a change of program
     char program[17];       // valid if switched: the latest one's digest
     int64_t switch_clock;   // ms UTC; INT64_MIN: none

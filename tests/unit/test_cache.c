@@ -27,14 +27,14 @@ static struct entry *find(const struct cache *k, int id)
 {
     char text[16];
     size_t n = (size_t)snprintf(text, sizeof text, "c-%d", id);
-    return cache_find(k, cache_hash(0, (struct span){text, n}), 0, (struct span){text, n});
+    return cache_find(k, cache_hash((struct span){text, n}), 0, (struct span){text, n});
 }
 
 static struct entry *add(struct cache *k, const struct model *m, int id)
 {
     char text[16];
     size_t n = (size_t)snprintf(text, sizeof text, "c-%d", id);
-    struct entry *e = cache_add(k, m, cache_hash(0, (struct span){text, n}), 0, (struct span){text, n});
+    struct entry *e = cache_add(k, m, cache_hash((struct span){text, n}), 0, (struct span){text, n});
     ck_assert_ptr_nonnull(e);
     customer_create(m, e->c, 0);
     e->state = ENTRY_KNOWN;

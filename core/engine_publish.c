@@ -51,14 +51,22 @@ static int begin(struct engine *e, struct why *why)
     return r;
 }
 
-// PORT_OK, or why the partition is in doubt. PORT_REFUSED: this record can never be produced.
+static void failed(struct engine *e, int r, const char *text);
+
+// PORT_OK, or why the partition is in doubt. PORT_REFUSED: this record can never be produced. PORT_ABORTED: an earlier
+// record of the transaction could not be; all that have a part in it are in doubt already.
 static int produce(struct engine *e, struct part *p, const struct out_record *r, struct why *why)
 {
     int result = begin(e, why);
     if (result == PORT_OK)
         result = e->ports.sink->produce(e->ports.sink_ctx, r, why);
-    if (result == PORT_OK)
+    if (result == PORT_OK || result == PORT_ABORTED)
         p->outputs++;
+    if (result == PORT_ABORTED) {
+        e->ports.sink->abort(e->ports.sink_ctx, &(struct why){0});
+        e->in_transaction = false;
+        failed(e, result, why->text);
+    }
     return result;
 }
 
@@ -175,7 +183,7 @@ static int publish_effect(struct engine *e, struct part *p, int model, const str
     r = produce(e, p, &out, &why);
     if (r == PORT_REFUSED)
         part_halt(e, p, "output %.*s cannot be written to %s: %s", (int)e->id.n, e->id.p, topic, why.text);
-    else if (r > 0)
+    else if (r > 0 && part_running(p))
         part_doubt(e, p, r, "publishing", why.text);
     else if (r == PORT_OK)
         count_add(effect_is_transition(fx) ? &e->counters->transitions : &e->counters->triggers, 1);
@@ -251,7 +259,7 @@ int publish_dead_letter(struct engine *e, struct part *p, const struct record *r
     if (result == PORT_REFUSED)
         part_halt(e, p, "the dead letter of offset %s cannot be written to %s: %s", offset, e->config.dead_letters,
                   why.text);
-    else if (result > 0)
+    else if (result > 0 && part_running(p))
         part_doubt(e, p, result, "publishing a dead letter", why.text);
     return result < 0 ? result : 0;
 }
@@ -295,7 +303,7 @@ int publish_decision(struct engine *e, struct part *p, const char *kind, int64_t
     int r = journal(e, p, kind, offset, clock, &e->body, &why);
     if (r == PORT_REFUSED)
         part_halt(e, p, "the journal %s does not take a decision: %s", e->config.journal, why.text);
-    else if (r > 0)
+    else if (r > 0 && part_running(p))
         part_doubt(e, p, r, "writing to the journal", why.text);
     return r < 0 ? r : 0;
 }

@@ -378,8 +378,11 @@ int part_replay_end(struct engine *e, struct part *p)
     if (p->position < p->decided)
         return 0;
     part_advance(p, p->position);
-    if (p->committed_clock > p->clock)
-        p->clock = p->committed_clock; // a torn transaction: the offset is there, the journal's entry is not
+    if (p->committed_clock > p->clock) { // a torn transaction: the offset is there, the journal's entry is not
+        p->clock_before = p->clock;
+        p->clock = p->committed_clock;
+        p->advancing = e->config.program->wall; // decided anew, if it fires anything
+    }
     bool more = true;
     while (more && p->state == PART_REPLAYING) { // nothing may be due below the clock
         int r = part_sweep(e, p, false, &more);
@@ -391,6 +394,9 @@ int part_replay_end(struct engine *e, struct part *p)
     }
     if (p->state != PART_REPLAYING)
         return 0;
+    if (p->advancing)
+        p->clock = p->clock_before;
+    p->advancing = false;
     int r = leftovers(e, p, &why);
     if (r < 0)
         return r;

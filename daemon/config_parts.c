@@ -168,7 +168,8 @@ static void read_field(struct config_reader *r, int field, const struct yaml_nod
     }
     for (size_t i = 0; i < count_of(n); i++) {
         const struct yaml_node *item = item_of(n, i);
-        const char *text = config_text(r, fields[field].name, item);
+        bool whole = item->kind == YAML_SCALAR && !item->plain && !*item->text; // the pointer "": the whole event
+        const char *text = whole ? "" : config_text(r, fields[field].name, item);
         int k = text ? field_map_path(map, paths, text) : 0;
         r->failed |= k < 0;
         if (k > 0)

@@ -77,8 +77,8 @@ static rd_kafka_topic_partition_list_t *list_of(const struct partition *p, int64
 }
 
 // Has librdkafka start the partitions that were ever sought anew, each at its next offset. Never at a logical one (END,
-// STORED …): its answer can come after a seek, and would move the partition away from there. For the same reason a new
-// assignment begins empty, and partitions join it as they are sought.
+// STORED and such): its answer can come after a seek, and would move the partition away from there. For the same
+// reason a new assignment begins empty, and partitions join it as they are sought.
 static void reassign(struct kafka_log *l)
 {
     _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(16);
@@ -319,11 +319,9 @@ static int examine(struct kafka_log *l, struct partition *p, struct why *ret_why
         return r;
     if (start <= p->next && p->next <= high)
         return move(l, p, p->next, ret_why);
-    struct part_key key = p->key;
-    log_pause(l, &key);
     return kafka_why(ret_why, PORT_REFUSED, "partition %d of %s is to be read from offset %" PRId64
                                             ", but it holds only %" PRId64 " to %" PRId64,
-                     (int)key.partition, key.topic, p->next, start, high);
+                     (int)p->key.partition, p->key.topic, p->next, start, high);
 }
 
 static int examine_stuck(struct kafka_log *l, struct why *ret_why)
@@ -332,14 +330,17 @@ static int examine_stuck(struct kafka_log *l, struct why *ret_why)
     if (!l->stuck || now - l->examined_ms < EXAMINE_EVERY_MS)
         return PORT_OK;
     l->examined_ms = now;
+    int result = PORT_OK;
     for (int32_t i = 0; i < l->npartitions; i++) {
         struct partition *p = &l->partitions[i];
         int r = p->stuck && is_active(p) ? examine(l, p, ret_why) : PORT_OK;
-        if (r != PORT_OK)
+        if (r == PORT_REFUSED) // the others may be mended
+            result = r;
+        else if (r != PORT_OK)
             return r;
     }
-    l->stuck = false;
-    return PORT_OK;
+    l->stuck = result != PORT_OK;
+    return result;
 }
 
 static int take_records(struct kafka_log *l)
@@ -478,6 +479,8 @@ unsigned kafka_log_takeovers(const struct kafka_log *l)
 int64_t kafka_log_end(const struct kafka_log *l, const struct part_key *p)
 {
     int64_t low, high;
+    if (!l->client.rk)
+        return -1;
     rd_kafka_resp_err_t err = rd_kafka_get_watermark_offsets(l->client.rk, p->topic, p->partition, &low, &high);
     return err || high < 0 ? -1 : high;
 }

@@ -1,8 +1,9 @@
 // The log over Kafka: one worker's consumer, a member of the app's group, and its questions to the brokers.
 //
 // Of its conditions: poll returns PORT_AWAY when nothing came and no broker has answered lately; PORT_REFUSED when the
-// next events of a partition are gone (it is paused; taking the partitions again tells which one); PORT_FENCED when
-// another consumer has this worker's membership: all partitions were revoked as lost, and the next poll joins again.
+// next events of a partition are gone, again each second until that one is paused or sought elsewhere (taking the
+// partitions again tells which it is); PORT_FENCED when another consumer has this worker's membership: all partitions
+// were revoked as lost, and the next poll joins again.
 // seek returns PORT_FENCED for a partition that is not assigned.
 #pragma once
 #include "kafka_common.h"

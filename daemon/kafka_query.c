@@ -48,6 +48,8 @@ static int take_end(const struct part_key *p, rd_kafka_queue_t *answers, struct 
     const rd_kafka_topic_partition_t *t = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[0]);
     if (t->err)
         return failed(ret_why, p, t->err, NULL);
+    if (t->offset < 0) // a request that failed leaves no error, only no offset
+        return failed(ret_why, p, RD_KAFKA_RESP_ERR__TIMED_OUT, "brokers do not tell its end");
     *(int64_t *)rd_kafka_event_opaque(event) = t->offset;
     return PORT_OK;
 }

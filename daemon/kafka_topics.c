@@ -226,6 +226,8 @@ static int check_configuration_once(struct check *c, bool *ret_again, struct why
     size_t n;
     const rd_kafka_ConfigResource_t **resources =
         rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &n);
+    if (n != c->n)
+        return kafka_why(ret_why, PORT_AWAY, "brokers told the configuration of %zu topics of %zu", n, c->n);
     for (size_t i = 0; i < n && r == PORT_OK; i++)
         r = check_resource(c, resources[i], ret_again, ret_why);
     return r;

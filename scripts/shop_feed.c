@@ -185,8 +185,8 @@ int shop_feed(char **args)
 {
     char why[512];
     struct feed f = {.dir = args[2], .expected = -1, .terminal = isatty(STDOUT_FILENO)};
-    rd_kafka_conf_t *conf = client_conf(args[0], "partitioner", "murmur2_random", "enable.idempotence", "true",
-                                        "linger.ms", "20", "compression.codec", "lz4", NULL);
+    rd_kafka_conf_t *conf = client_conf(args[0], "partitioner", "murmur2_random", "linger.ms", "1",
+                                        "compression.codec", "lz4", NULL);
     rd_kafka_conf_set_opaque(conf, &f);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
     if (!(f.producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)))

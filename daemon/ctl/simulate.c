@@ -69,7 +69,7 @@ static int step_model(struct simulation *s, int model, const struct event *e, ui
                       const struct event_source *source, int64_t clock_before, bool *late)
 {
     const struct model *m = s->program.models[model];
-    uint64_t hash = cache_hash(model, e->customer);
+    uint64_t hash = cache_hash(e->customer);
     struct entry *x = cache_find(&s->cache, hash, model, e->customer);
     bool created = !x, late_here;
     if (created) {

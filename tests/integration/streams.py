@@ -6,7 +6,7 @@ import uuid
 
 TYPES = ["page_view"] * 7 + ["purchase"] * 2 + ["support_ticket", "ticket_resolved", "referral", "nps_response",
                                                "login", "unheard_of"]
-START_MS = 1_735_689_600_000        # 2025-01-01
+START_MS = 1_262_304_000_000        # 2010: nothing of it is in the future
 DAY_MS = 86_400_000
 
 
@@ -51,6 +51,7 @@ class Flow(threading.Thread):
     def __init__(self, feeder, stream, number, seconds):
         super().__init__(daemon=True)
         self.feeder, self.stream, self.pause_s, self.error = feeder, stream, seconds / number, None
+        self.enough = threading.Event()
         self.started = time.monotonic()
         self.start()
 
@@ -58,8 +59,8 @@ class Flow(threading.Thread):
         try:
             for fed, (customer, line) in enumerate(self.stream, 1):
                 self.feeder.put(line, customer)
-                if fed % 20 == 0:
-                    time.sleep(max(0, self.started + self.pause_s * fed - time.monotonic()))
+                if fed % 20 == 0 and self.enough.wait(max(0, self.started + self.pause_s * fed - time.monotonic())):
+                    break
             self.feeder.flush()
         except BaseException as error:      # told by finish()
             self.error = error
@@ -69,7 +70,10 @@ class Flow(threading.Thread):
         time.sleep(max(0, self.started + seconds - time.monotonic()))
         assert self.error is None and self.is_alive(), f"no event flows any more: {self.error}"
 
-    def finish(self):
+    def finish(self, enough=False):
+        """Waits for the end of the stream; enough: it ends here."""
+        if enough:
+            self.enough.set()
         self.join()
         if self.error:
             raise self.error

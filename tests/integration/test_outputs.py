@@ -52,6 +52,7 @@ def test_cloudevents(make_app, servers, encoding, mode):
     app.outputs += [topic for topic in campaigns.values() if topic]
     rng = random.Random(7)
     streams.feed(app.feeder(), streams.history(rng, [*streams.customers(rng, 30), "客户", "a:b c\"\\"], 600))
+    begun = int(time.time() * 1000)
     daemon = app.start()
     app.await_caught_up()
     daemon.stop()
@@ -68,7 +69,7 @@ def test_cloudevents(make_app, servers, encoding, mode):
         assert (event.get_specversion(), event.get_source()) == ("1.0", f"engaged/{app.name}")
         assert event.get_subject() == data["customer"] == record.key().decode()
         assert record.topic() == (campaigns.get(campaign, app.outputs[1]) if campaign else app.outputs[0])
-        assert record.timestamp()[1] == milliseconds(event.get_time())
+        assert record.timestamp()[1] >= begun       # when it was made, or retention would delete a backfill's
         if data["cause"]["kind"] == "event":
             cause = data["cause"]
             assert (cause["topic"], cause["partition"]) == (app.source, record.partition())

@@ -44,7 +44,11 @@ void worker_await(struct worker *w, int partitions);
 size_t worker_poll(struct worker *w, int wait_ms, size_t max, const struct record **ret);
 
 void expect(int result, int expected, const struct why *why, const char *file, int line);
-#define EXPECT(expected, call) do { why = (struct why){""}; expect(call, expected, &why, __FILE__, __LINE__); } while (0)
+#define EXPECT(expected, call)                                 \
+    do {                                                       \
+        why = (struct why){""};                                \
+        expect(call, expected, &why, __FILE__, __LINE__);      \
+    } while (0)
 
 struct part_key source_of(const struct worker *w, int32_t partition);
 int64_t number_of(const struct record *r); // the value, written as a decimal

@@ -211,6 +211,11 @@ START_TEST(gone_is_refused)
     while (result == PORT_OK && n == 0);
     expect(result, PORT_REFUSED, &why, __FILE__, __LINE__);
     ck_assert_ptr_nonnull(strstr(why.text, "holds only 50 to 100"));
+    do // said until somebody does something about it
+        result = kafka_log_ops.poll(w.log, 100, 100, &r, &n, &why);
+    while (result == PORT_OK);
+    expect(result, PORT_REFUSED, &why, __FILE__, __LINE__);
+    EXPECT(PORT_OK, kafka_log_ops.pause(w.log, &p0));
     // The other partition goes on, and this one too, from where there is something.
     EXPECT(PORT_OK, kafka_log_ops.seek(w.log, &p1, 0, &why));
     expect_run(&w, 0, 100, 100);

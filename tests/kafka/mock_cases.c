@@ -190,7 +190,8 @@ START_TEST(brokers_go_and_come)
     EXPECT(PORT_OK, put(w, 0, "c-1", "x", &why));
     EXPECT(PORT_AWAY, kafka_sink_ops.commit(w->sink, NULL, 0, &(const struct produced *){NULL}, &n, &why));
     EXPECT(PORT_AWAY, kafka_sink_ops.begin(w->sink, &why));
-    EXPECT(PORT_AWAY, kafka_log_ops.ends(w->log, &p, &start, &high, &stable, &why));
+    for (int i = 0; i < 3; i++) // the answer that there is none differs from time to time
+        EXPECT(PORT_AWAY, kafka_log_ops.ends(w->log, &p, &start, &high, &stable, &why));
     EXPECT(PORT_AWAY, kafka_log_ops.committed(w->log, &p, &offset, &clock, &why));
     EXPECT(PORT_AWAY, kafka_log_ops.partitions(w->log, "in", &partitions, &why));
     EXPECT(PORT_AWAY, kafka_log_ops.read(w->log, &p, 0, 1, NULL, NULL, &why));

@@ -252,7 +252,8 @@ START_TEST(same_membership_fences)
     ck_assert_uint_eq(kafka_log_takeovers(a.log), 1);
     ck_assert_int_eq(a.assigned, 0);
     ck_assert(a.lost);
-    EXPECT(PORT_AWAY, from->ends(a.log, &(struct part_key){a.source, 0}, &(int64_t){0}, &(int64_t){0}, &(int64_t){0}, &why));
+    int64_t start, high, stable;
+    EXPECT(PORT_AWAY, from->ends(a.log, &(struct part_key){a.source, 0}, &start, &high, &stable, &why));
     worker_await(&a, 1);
     worker_close(&b);
     worker_close(&a);

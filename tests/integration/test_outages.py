@@ -1,0 +1,282 @@
+"""Kafka, Redis or another daemon gone, back, frozen, full or wiped: nothing lost, nothing twice, or a halt that says why."""
+import json
+import signal
+
+import pytest
+from confluent_kafka import KafkaException, TopicPartition
+
+import harness
+import oracle
+import reference
+import streams
+
+MODEL = harness.MODELS / "lifecycle.yaml"
+DAY_MS = streams.DAY_MS
+SHORT_SESSION = {"kafka": {"properties": {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}}}
+
+
+class Load:
+    """An app under a steady stream of events, until it is asked whether what came out is the reference's."""
+
+    def __init__(self, app, rng, seconds=120):
+        self.app, number = app, 1000 * seconds
+        stream = streams.history(rng, streams.customers(rng, 800), number, span_ms=number * DAY_MS // 20)
+        self.flow = streams.Flow(app.feeder(), stream, number, seconds)
+        self.some_more()
+
+    def some_more(self):
+        """Until outputs come that were not there when it was asked."""
+        counted = sum(self.app.servers.ends(self.app.outputs[0], self.app.partitions))
+        harness.eventually(lambda: sum(self.app.servers.ends(self.app.outputs[0], self.app.partitions)) > counted,
+                           lambda: f"more transitions than {counted}")
+
+    def agrees(self):
+        self.flow.finish(enough=True)
+        return agrees(self.app)
+
+
+def agrees(app):
+    return oracle.settle(app, [reference.Model.load(model) for model in app.models])
+
+
+def feed(app, rng, events):
+    streams.feed(app.feeder(), streams.history(rng, streams.customers(rng, events // 9), events))
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis"])
+def test_away_at_start(make_app, servers, rng, server):
+    app = make_app(MODEL)
+    with servers.away(server):
+        daemon = app.start()
+        daemon.says("level=warning")
+        assert "taken at" not in daemon.log()
+    feed(app, rng, 2000)
+    agrees(app)
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis"])
+def test_away_under_load(make_app, servers, rng, server):
+    """kill -9 of the server, a while without it, and back."""
+    app = make_app(MODEL)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    with servers.away(server):
+        warned = daemon.log().count("level=warning")
+        harness.eventually(lambda: daemon.log().count("level=warning") > warned, "a warning that it is away")
+    load.some_more()
+    load.agrees()
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis"])
+def test_restarts_under_load(make_app, servers, rng, server):
+    """Two orderly restarts in a row."""
+    app = make_app(MODEL)
+    app.start_live()
+    load = Load(app, rng)
+    for _ in range(2):
+        servers.restart(server)
+        load.some_more()
+    load.agrees()
+
+
+@pytest.mark.parametrize("server", ["kafka", "redis"])
+def test_sigterm_while_away(make_app, servers, rng, server):
+    """SIGTERM is obeyed within 5 s though nobody answers, and the next start makes up for it."""
+    app = make_app(MODEL)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    with servers.away(server):
+        print(f"ended {daemon.stop():.1f} s after SIGTERM")
+    app.start()
+    load.agrees()
+
+
+def test_sigterm_leaves_no_replay(make_app, rng):
+    """An orderly stop under load: within 5 s, and the next start has nothing to filter."""
+    app = make_app(MODEL, partitions=3)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    for _ in range(2):
+        load.some_more()
+        print(f"ended {daemon.stop():.1f} s after SIGTERM")
+        daemon = app.start_live()
+        assert "replaying" not in daemon.log()
+    load.agrees()
+
+
+def test_one_two_one(make_app, rng):
+    """A second daemon joins, takes its share, and leaves; then the first is killed and comes back."""
+    app = make_app(MODEL, partitions=4, **SHORT_SESSION)
+    one = app.start_live("one")
+    load = Load(app, rng)
+    two = app.start("two")
+    two.says("taken at offset", times=2)
+    load.some_more()
+    two.stop()
+    one.says("taken at offset", times=4 + 2 + 4)     # all; its own share while two was there; all again
+    load.some_more()
+    two = app.start("two")
+    two.says("taken at offset", times=2)
+    one.kill()
+    two.says("taken at offset", times=2 + 4)
+    one = app.start("one")
+    one.says("taken at offset", times=2)
+    load.agrees()
+
+
+def test_zombie(make_app, rng, request):
+    """A daemon frozen for longer than its session wakes up when its partitions are another's: it can harm nothing."""
+    rounds = 30 if request.config.getoption("--long") else 2
+    app = make_app(MODEL, workers=1, **SHORT_SESSION)
+    frozen, other = app.start_live("one"), None
+    load = Load(app, rng, 1000)
+    for _ in range(rounds):
+        frozen.signal(signal.SIGSTOP)
+        other = other or app.start("two")
+        other.says_more("taken at offset", times=app.partitions)
+        load.some_more()
+        lost = frozen.log().count("msg=lost")
+        frozen.signal(signal.SIGCONT)
+        frozen.says("msg=lost", times=lost + 1)
+        frozen.says_more("taken at offset")
+        load.some_more()
+        frozen, other = other, frozen
+    load.agrees()
+
+
+def test_redis_that_evicts_is_refused(make_app, servers, rng):
+    app = make_app(MODEL)
+    with servers.redis_setting("maxmemory-policy", "allkeys-lru"):
+        daemon = app.start()
+        daemon.says("CONFIG SET maxmemory-policy noeviction")
+        assert not any(app.cursor(p) for p in range(app.partitions))
+    feed(app, rng, 1000)
+    agrees(app)
+
+
+def test_redis_without_memory(make_app, servers, rng):
+    """Out of memory: nothing is half written, nothing lost, and it goes on by itself once there is memory."""
+    app = make_app(MODEL)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    with servers.redis_setting("maxmemory", "1mb"):
+        daemon.says("memory is full")
+    load.agrees()
+
+
+def test_group_offsets_deleted(make_app, servers, rng):
+    """The group's offsets are for monitors: without them the cursor says where to go on."""
+    app = make_app(MODEL, **SHORT_SESSION)
+    daemon = app.start_live()
+    feed(app, rng, 2000)
+    app.await_caught_up()
+    daemon.stop()
+    admin = servers.admin()
+
+    def deleted():      # once the session of the member that went away is over
+        try:
+            admin.delete_consumer_groups([app.name])[app.name].result()
+            return True
+        except KafkaException:
+            return False
+    harness.eventually(deleted, "an empty group")
+    app.start()
+    feed(app, rng, 1000)
+    agrees(app)
+
+
+# ---- What cannot be mended by itself: the partition halts and says so, and nothing is published that may be wrong.
+
+def wipe(app):
+    app.servers.redis.flushall()
+
+
+def delete_cursors(app):
+    app.servers.redis.delete(*(app.key(p, "cursor") for p in range(app.partitions)))
+
+
+def delete_a_bucket(app):
+    for partition in range(app.partitions):
+        assert app.servers.redis.delete(app.key(partition, "b:lifecycle:0")) == 1
+
+
+def damage_states(app):
+    for partition in range(app.partitions):
+        for key in app.servers.redis.scan_iter(app.key(partition, "b:*")):
+            app.servers.redis.hset(key, mapping=dict.fromkeys(app.servers.redis.hkeys(key), b"\x93\x01"))
+
+
+def delete_records(app, topic):
+    ends = app.servers.ends(topic, app.partitions)
+    admin = app.servers.admin()
+    for future in admin.delete_records([TopicPartition(topic, p, end) for p, end in enumerate(ends)]).values():
+        future.result(harness.WAIT_S)
+
+
+def delete_events(app):
+    feed_tail(app)
+    delete_records(app, app.source)
+
+
+def feed_tail(app):
+    feeder = app.feeder()
+    for number in range(50):
+        event = {"customer": f"tail-{number}", "type": "purchase", "time": streams.START_MS + 500 * streams.DAY_MS}
+        feeder.put(json.dumps(event), event["customer"])
+    feeder.flush()
+
+
+DAMAGES = {
+    "Redis wiped": (wipe, "Redis has nothing of this partition"),
+    "cursors deleted": (delete_cursors, "but no cursor"),
+    "a bucket deleted": (delete_a_bucket, "customers"),
+    "states damaged": (damage_states, "is damaged"),
+    "unread events deleted": (delete_events, "the events in between are gone"),
+}
+
+
+@pytest.mark.parametrize("damage, words", DAMAGES.values(), ids=DAMAGES.keys())
+def test_halts(make_app, servers, rng, damage, words):
+    app = make_app(MODEL)
+    names = streams.customers(rng, 300)
+    streams.feed(app.feeder(), streams.history(rng, names, 3000))
+    daemon = app.start()
+    app.await_caught_up()
+    daemon.stop()
+    before = [len(servers.read(topic)) for topic in app.outputs]
+    damage(app)
+    streams.feed(app.feeder(), ((name, json.dumps({"customer": name, "type": "purchase",
+                                                   "time": streams.START_MS + 600 * streams.DAY_MS}))
+                                for name in names))
+    daemon = app.start()
+    daemon.says("partition halted", times=app.partitions)
+    assert words in daemon.log(), daemon.log()
+    daemon.stop()
+    assert [len(servers.read(topic)) for topic in app.outputs] == before
+
+
+def test_redis_wiped_while_running(make_app, servers, rng):
+    """FLUSHALL under load: each partition halts; what was published is right, as far as it goes."""
+    app = make_app(MODEL)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    servers.redis.flushall()
+    daemon.says("partition halted", "had a cursor before", times=app.partitions)
+    load.flow.finish(enough=True)
+    daemon.stop()
+    models = [reference.Model.load(MODEL)]
+    found, wrong = oracle.published(app, models)
+    expected = oracle.expect(app, models).outputs
+    wrong += [key for key, outputs in found.items() if outputs != expected.get(key, [])[:len(outputs)]]
+    assert found and not wrong, wrong[:5]
+
+
+def test_one_instance_twice(make_app):
+    """Two daemons with the same instance: one gives up and says so, instead of both fencing each other for ever."""
+    app = make_app(MODEL)
+    first = app.start_live("one")
+    second = harness.Daemon(first.config, app.folder / "double.log")
+    app.daemons.append(second)
+    harness.eventually(lambda: not (first.runs() and second.runs()), "the end of one of them")
+    loser = first if not first.runs() else second
+    assert loser.process.returncode == 78 and "same `instance`" in loser.log(), loser.log()

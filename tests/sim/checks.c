@@ -1,0 +1,464 @@
+// I1 states and I3 the one rule are looked at with every flush, for what it writes; I2 doubles with every commit; the
+// rest of I2, and everything else that is stored, at the end.
+#include "checks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache.h"
+#include "reference.h"
+#include "worker.h"
+
+enum { KNOWN_B4 = 1, KNOWN_B5 = 1, KNOWN_B9 = 1 }; // mistakes of the engine's that are not mended yet
+
+struct said { // by an output, in its headers
+    enum { SAID_OUTPUT, SAID_DEAD, SAID_WALL, SAID_REJECT, SAID_OTHER } kind;
+    int model, customer;
+    uint32_t ordinal;
+    int64_t offset, clock;     // offset: the event's own of SAID_DEAD and SAID_REJECT, else the next
+    char digest[17], id[100];
+};
+
+struct seen { // of a customer in a model
+    struct rec **got;          // published outputs, by ordinal - 1
+    size_t cap;
+    uint32_t checked;          // of them, against the reference
+    int64_t stored;            // ordinal in the store; -1: no state
+};
+
+static struct {
+    struct seen seen[MODEL_COUNT_MAX][CUSTOMERS_MAX];
+    struct {
+        const struct rec **dead; // by the event's offset
+        size_t dead_cap;
+        struct cursor cursor;
+        int64_t tails[TOPICS];
+        bool may_halt;
+        int commits;
+    } parts[PARTS_MAX];
+} checks;
+
+void checks_begin(void)
+{
+    memset(&checks, 0, sizeof checks);
+    for (int m = 0; m < MODEL_COUNT_MAX; m++)
+        for (int c = 0; c < CUSTOMERS_MAX; c++)
+            checks.seen[m][c].stored = -1;
+}
+
+// ---- what a record says
+
+static struct span header(const struct rec *r, const char *name)
+{
+    for (size_t i = 0; i < r->nheaders; i++)
+        if (r->headers[i].name.n == strlen(name) && !memcmp(r->headers[i].name.p, name, r->headers[i].name.n))
+            return r->headers[i].value;
+    return (struct span){0};
+}
+
+static bool is(struct span s, const char *text)
+{
+    return s.n == strlen(text) && !memcmp(s.p, text, s.n);
+}
+
+static int64_t number(struct span s, int64_t none)
+{
+    char text[32] = "";
+    if (!s.p || s.n >= sizeof text)
+        return none;
+    memcpy(text, s.p, s.n);
+    return strtoll(text, NULL, 10);
+}
+
+static void read_output(const struct rec *r, struct said *s)
+{
+    struct span id = header(r, "engaged-id");
+    snprintf(s->id, sizeof s->id, "%.*s", (int)id.n, id.p);
+    s->customer = customer_of(r->key);
+    char *last = strrchr(s->id, ':'), expected[100];
+    s->ordinal = last ? (uint32_t)strtoul(last + 1, NULL, 10) : 0;
+    for (s->model = 0; s->model < program.nmodels; s->model++) {
+        snprintf(expected, sizeof expected, "%s:%s:%u", program.models[s->model]->name, customer_id(s->customer),
+                 s->ordinal);
+        if (!strcmp(expected, s->id))
+            return;
+    }
+    sim_fail("output %s of customer %s has a wrong id", s->id, customer_id(s->customer));
+}
+
+void checks_appended(struct plog *l, int64_t offset)
+{
+    struct rec *r = l->v[offset].rec;
+    if (l->topic == T_EVENTS)
+        return;
+    struct said *s = r->said = sim_alloc(sizeof *s);
+    struct span kind = header(r, "engaged-kind"), digest = header(r, "engaged-digest");
+    s->offset = number(header(r, "engaged-offset"), -1);
+    s->clock = number(header(r, "engaged-clock"), INT64_MIN);
+    snprintf(s->digest, sizeof s->digest, "%.*s", (int)digest.n, digest.p);
+    char place[64];
+    snprintf(place, sizeof place, "events/%d", l->partition);
+    if (!is(header(r, "engaged-partition"), place))
+        sim_fail("%s/%d has a record of another partition", topic_names[l->topic], l->partition);
+    if (l->topic == T_JOURNAL)
+        s->kind = is(kind, "wall") ? SAID_WALL : is(kind, "reject") ? SAID_REJECT : SAID_OTHER;
+    else
+        s->kind = l->topic == T_DEAD ? SAID_DEAD : SAID_OUTPUT;
+    if (s->kind == SAID_DEAD || s->kind == SAID_REJECT)
+        s->offset--;
+    if (s->kind == SAID_OUTPUT)
+        read_output(r, s);
+}
+
+// ---- I2, as it happens
+
+static bool accounted(int partition, const struct said *s)
+{
+    const struct cursor *c = &checks.parts[partition].cursor;
+    switch (s->kind) {
+    case SAID_OUTPUT: return checks.seen[s->model][s->customer].stored >= s->ordinal;
+    case SAID_DEAD:
+    case SAID_REJECT: return s->offset < c->offset;
+    case SAID_WALL: return s->offset <= c->offset && s->clock <= c->clock;
+    default: return true;
+    }
+}
+
+static void commit_output(struct rec *r, const struct said *s)
+{
+    struct seen *seen = &checks.seen[s->model][s->customer];
+    if (s->ordinal > seen->cap) {
+        size_t cap = s->ordinal * 2 + 8;
+        struct rec **v = sim_alloc(cap * sizeof(struct rec *));
+        memcpy(v, seen->got, seen->cap * sizeof *v);
+        seen->got = v;
+        seen->cap = cap;
+    }
+    if (seen->got[s->ordinal - 1])
+        sim_fail("I2: output %s is published twice", s->id);
+    seen->got[s->ordinal - 1] = r;
+}
+
+static void commit_dead(int partition, const struct rec *r, const struct said *s)
+{
+    if ((size_t)s->offset >= checks.parts[partition].dead_cap) {
+        size_t cap = (size_t)s->offset * 2 + 64;
+        const struct rec **v = sim_alloc(cap * sizeof(struct rec *));
+        memcpy(v, checks.parts[partition].dead, checks.parts[partition].dead_cap * sizeof *v);
+        checks.parts[partition].dead = v;
+        checks.parts[partition].dead_cap = cap;
+    }
+    if (checks.parts[partition].dead[s->offset])
+        sim_fail("I2: the dead letter of events/%d %" PRId64 " is published twice", partition, s->offset);
+    checks.parts[partition].dead[s->offset] = r;
+}
+
+// Wall time counts only after a look at the log's end, sent at or after that time: what was there then comes before.
+static void check_wall(int partition, const struct said *s)
+{
+    const struct plog *l = kafka_log(T_EVENTS, partition);
+    int64_t at = (s->clock + program.grace_ms - wall_begin) * MS;
+    if (sim.plan.skew || sim.plan.clock_jump || sim.plan.input_transactions)
+        return; // whose clock was it?
+    for (int64_t i = s->offset; i < kafka_high(l); i++)
+        if (l->v[i].rec && l->v[i].at < at)
+            sim_fail("wall time moves partition %d to %" PRId64 " before offset %" PRId64 ", but the event at %" PRId64
+                     " was there %" PRId64 " us before that time", partition, s->clock, s->offset, i, at - l->v[i].at);
+}
+
+static void check_reject(int partition, const struct said *s)
+{
+    const struct fact *f = fact_at(partition, s->offset);
+    int64_t earliest = wall_begin + kafka_log(T_EVENTS, partition)->v[s->offset].at / MS;
+    if (!f || f->bad)
+        sim_fail("events/%d %" PRId64 " is rejected, but it is no event", partition, s->offset);
+    if (!sim.plan.skew && !sim.plan.clock_jump && f->t <= earliest + program.max_future_ms)
+        sim_fail("events/%d %" PRId64 " is rejected, but not in the future", partition, s->offset);
+}
+
+void checks_committed(struct txn *t)
+{
+    for (int pass = 0; pass < 2; pass++) // decisions first: outputs are explained by them
+        for (size_t i = 0; i < t->nentries; i++) {
+            const struct plog *l = t->entries[i].log;
+            struct rec *r = l->v[t->entries[i].offset].rec;
+            const struct said *s = r->said;
+            if (l->v[t->entries[i].offset].txn != t || (pass == 0) != (l->topic == T_JOURNAL))
+                continue;
+            if (s->kind == SAID_WALL) {
+                check_wall(l->partition, s);
+                ref_advance(l->partition, s->offset, s->clock);
+            } else if (s->kind == SAID_REJECT) {
+                check_reject(l->partition, s);
+                ref_reject(l->partition, s->offset);
+            } else if (s->kind == SAID_OUTPUT) {
+                commit_output(r, s);
+            } else if (s->kind == SAID_DEAD) {
+                commit_dead(l->partition, r, s);
+            }
+            if (sim.plan.torn && s->clock != INT64_MIN && s->kind != SAID_WALL)
+                ref_advance(l->partition, s->offset + (s->kind == SAID_DEAD), s->clock);
+            if (sim.plan.torn && s->kind == SAID_DEAD && !strcmp(s->digest, "future"))
+                ref_reject(l->partition, s->offset);
+            if (t->entries[i].offset < checks.parts[l->partition].tails[l->topic] && !accounted(l->partition, s))
+                sim_fail("%s/%d %" PRId64 " is committed below the tail, but the states do not know of it",
+                         topic_names[l->topic], l->partition, t->entries[i].offset);
+        }
+}
+
+void checks_group_offset(int partition, int64_t from, int64_t to)
+{
+    if (KNOWN_B4 && sim.plan.mutation != MUTATE_UNSTABLE_OFFSETS && sim.plan.mutation != MUTATE_PLAIN_COMMITS)
+        return;
+    if (to < from)
+        sim_fail("the group's offset of partition %d goes back from %" PRId64 " to %" PRId64, partition, from, to);
+    if (to > kafka_high(kafka_log(T_EVENTS, partition)))
+        sim_fail("the group's offset of partition %d is %" PRId64 ", beyond the end", partition, to);
+}
+
+// ---- I1 and I3, as states are flushed
+
+void checks_bad(int partition, int64_t offset)
+{
+    const struct fact *f = fact_at(partition, offset);
+    const char *reason = f->bad ? bad_reason_name(f->bad) : "future";
+    const struct rec *r = (size_t)offset < checks.parts[partition].dead_cap ? checks.parts[partition].dead[offset] : NULL;
+    if (!r)
+        sim_fail("I3: the cursor of partition %d has passed offset %" PRId64 ", but its dead letter (%s) is not "
+                 "published", partition, offset, reason);
+    if (!is(header(r, "__engaged.errors.reason"), reason) || !is(header(r, "engaged-digest"), reason))
+        sim_fail("the dead letter of events/%d %" PRId64 " should say %s", partition, offset, reason);
+}
+
+bool checks_may_miss(const struct ref_out *o)
+{
+    return o->topic < 0 || (o->trigger && sim.plan.max_age_ms != NEVER && o->at < wall_latest() - sim.plan.max_age_ms);
+}
+
+static void check_output(const struct rec *r, const struct ref_out *o)
+{
+    if (o->topic < 0)
+        sim_fail("I2: output %s is published, but should not be", r->said->id);
+    if (r->value.n != o->body.n || memcmp(r->value.p, o->body.p, o->body.n) != 0 ||
+        strcmp(r->said->digest, o->digest) != 0)
+        sim_fail("I2: output %s is\n    %.*s\nbut the reference says\n    %.*s", r->said->id, (int)r->value.n,
+                 r->value.p, (int)o->body.n, o->body.p);
+}
+
+// Outputs up to an ordinal, which states account for, are published, as the reference has them.
+static void check_outputs(int model, int customer, uint32_t ordinal)
+{
+    struct seen *seen = &checks.seen[model][customer];
+    const struct ref_state *ref = ref_state(model, customer);
+    if (ordinal > ref->n)
+        sim_fail("I1: customer %s in %s has ordinal %u, the reference %zu", customer_id(customer),
+                 program.models[model]->name, ordinal, ref->n);
+    for (; seen->checked < ordinal; seen->checked++) {
+        const struct ref_out *o = &ref->outs[seen->checked];
+        const struct rec *r = seen->checked < seen->cap ? seen->got[seen->checked] : NULL;
+        if (r)
+            check_output(r, o);
+        else if (!checks_may_miss(o))
+            sim_fail("I3: output %s:%s:%u is in the states, but not published: %.*s", program.models[model]->name,
+                     customer_id(customer), seen->checked + 1, (int)o->body.n, o->body.p);
+    }
+}
+
+uint32_t checks_state(int partition, int model, int customer, struct span state, int64_t clock, const char *what)
+{
+    const struct model *m = program.models[model];
+    struct ref_state *ref = ref_state(model, customer);
+    struct customer *c = sim_alloc(customer_bytes(m));
+    static struct effects ignored;
+    uint8_t *bytes = sim_alloc(2 * customer_state_max(m)), *expected = bytes + customer_state_max(m);
+    if (customer_decode(m, (const uint8_t *)state.p, state.n, c))
+        sim_fail("I1: the state of %s in %s cannot be read", customer_id(customer), m->name);
+    uint32_t ordinal = c->ordinal;
+    if (!ref->c)
+        sim_fail("I1: customer %s in %s is %s, but has no event yet", customer_id(customer), m->name, what);
+    ref_time(model, customer, clock); // deadlines below the clock may be pending in a piece of a sweep
+    step_due(m, c);
+    ignored.n = 0;
+    if (step_time(m, c, clock, &ignored))
+        sim_fail("no memory");
+    size_t n = customer_encode(m, c, bytes), expected_n = customer_encode(m, ref->c, expected);
+    if (n != expected_n || memcmp(bytes, expected, n) != 0)
+        sim_fail("I1: customer %s of partition %d in %s, %s: stage %d, ordinal %u, clock %" PRId64 "; the reference has "
+                 "stage %d, ordinal %u, clock %" PRId64 " (%zu and %zu bytes)", customer_id(customer), partition,
+                 m->name, what, c->stage, c->ordinal, c->clock, ref->c->stage, ref->c->ordinal, ref->c->clock, n,
+                 expected_n);
+    check_outputs(model, customer, ordinal);
+    effects_clear(&ignored);
+    return ordinal;
+}
+
+static void check_cursor(int partition, const struct cursor *next)
+{
+    const struct cursor *c = &checks.parts[partition].cursor;
+    const struct plog *l = kafka_log(T_EVENTS, partition);
+    if (next->offset < c->offset || next->clock < c->clock)
+        sim_fail("the cursor of partition %d goes back: %" PRId64 " to %" PRId64 ", clock %" PRId64 " to %" PRId64,
+                 partition, c->offset, next->offset, c->clock, next->clock);
+    if (next->offset > kafka_high(l))
+        sim_fail("the cursor of partition %d is beyond the end", partition);
+    ref_step(partition, next->offset, checks_bad);
+    if (next->clock < ref_clock(partition))
+        sim_fail("the clock of partition %d is %" PRId64 " at offset %" PRId64 ", the reference's %" PRId64, partition,
+                 next->clock, next->offset, ref_clock(partition));
+    if (KNOWN_B9 && sim.plan.torn && next->clock > ref_clock(partition) &&
+        !ref_decided(partition, next->offset, next->clock))
+        ref_advance(partition, next->offset, next->clock);
+    if (next->clock > ref_clock(partition) && !ref_decided(partition, next->offset, next->clock))
+        sim_fail("the clock of partition %d is %" PRId64 " at offset %" PRId64 ", the reference's %" PRId64
+                 ", and no decision explains it", partition, next->clock, next->offset, ref_clock(partition));
+}
+
+static void check_tails(int partition, const struct cursor *c)
+{
+    for (int i = 0; i < c->ntails; i++) {
+        int topic = topic_of(c->tails[i].topic);
+        const struct plog *l = kafka_log(topic, partition);
+        int64_t *from = &checks.parts[partition].tails[topic];
+        if (c->tails[i].offset > kafka_high(l))
+            sim_fail("the tail of %s/%d is beyond its end", topic_names[topic], partition);
+        if (c->tails[i].offset < *from)
+            sim_fail("the tail of %s/%d goes back", topic_names[topic], partition);
+        for (; *from < c->tails[i].offset; ++*from) {
+            const struct logged *e = &l->v[*from];
+            if (e->rec && e->txn->state == TXN_COMMITTED && !accounted(partition, e->rec->said))
+                sim_fail("the tail of %s/%d passes offset %" PRId64 ", which the states do not know of",
+                         topic_names[topic], partition, *from);
+        }
+    }
+}
+
+void checks_created(int partition, const struct cursor *c)
+{
+    ref_start(partition, c->start);
+    checks.parts[partition].cursor = *c;
+    for (int i = 0; i < c->ntails; i++)
+        checks.parts[partition].tails[topic_of(c->tails[i].topic)] = c->tails[i].offset;
+}
+
+void checks_flushed(int partition, const struct flush *f, bool mine)
+{
+    if (!mine)
+        sim_fail("I5: a former owner of partition %d writes", partition);
+    check_cursor(partition, f->cursor);
+    for (size_t i = 0; i < f->nwrites; i++) {
+        int customer = customer_of(f->writes[i].customer);
+        if (partition_of(customer) != partition)
+            sim_fail("customer %s is of another partition", customer_id(customer));
+        checks.seen[f->writes[i].model][customer].stored =
+            checks_state(partition, f->writes[i].model, customer, f->writes[i].state, f->cursor->clock, "flushed");
+    }
+    checks.parts[partition].cursor = *f->cursor;
+    checks.parts[partition].cursor.n++;
+    check_tails(partition, f->cursor);
+}
+
+// Everything that was published of a customer is the reference's, without a gap in any topic.
+void checks_published(int model, int customer)
+{
+    const struct seen *seen = &checks.seen[model][customer];
+    const struct ref_state *ref = ref_state(model, customer);
+    uint32_t missing[TOPICS] = {0};
+    for (uint32_t i = 0; i < seen->cap; i++) {
+        const struct rec *r = seen->got[i];
+        if (r && i >= ref->n)
+            sim_fail("I2: output %s is published, the reference has only %zu", r->said->id, ref->n);
+        if (r)
+            check_output(r, &ref->outs[i]);
+        else if (i < ref->n && !checks_may_miss(&ref->outs[i]) && !missing[ref->outs[i].topic])
+            missing[ref->outs[i].topic] = i + 1;
+        if (r && missing[ref->outs[i].topic])
+            sim_fail("I2: output %s is published, but ordinal %u before it is not", r->said->id,
+                     missing[ref->outs[i].topic]);
+    }
+}
+
+void checks_order(int topic, int partition)
+{
+    const struct plog *l = kafka_log(topic, partition);
+    uint32_t *last[MODEL_COUNT_MAX];
+    for (int m = 0; m < MODEL_COUNT_MAX; m++)
+        last[m] = sim_alloc((size_t)sim.plan.customers * sizeof **last);
+    for (int64_t i = 0; i < kafka_stable(l); i++) {
+        if (!kafka_visible(l, i) || l->v[i].rec->said->kind != SAID_OUTPUT)
+            continue;
+        const struct said *s = l->v[i].rec->said;
+        if (s->ordinal <= last[s->model][s->customer])
+            sim_fail("I2: in %s/%d output %s comes after ordinal %u", topic_names[topic], partition, s->id,
+                     last[s->model][s->customer]);
+        last[s->model][s->customer] = s->ordinal;
+    }
+}
+
+void checks_recheck(int partition)
+{
+    ref_forget(partition);
+    for (int c = 0; c < sim.plan.customers; c++)
+        for (int m = 0; m < program.nmodels && partition_of(c) == partition; m++)
+            checks.seen[m][c].checked = 0;
+}
+
+// ---- misfortunes
+
+static void restored(void *arg, int model, uint64_t bucket, struct span customer, struct span state)
+{
+    (void)bucket;
+    const struct model *m = program.models[model];
+    struct customer *c = sim_alloc(customer_bytes(m));
+    if (customer_decode(m, (const uint8_t *)state.p, state.n, c) == 0)
+        checks.seen[model][customer_of(customer)].stored = c->ordinal;
+    (void)arg;
+}
+
+void checks_redis_changed(int partition)
+{
+    struct part_key key = {topic_names[T_EVENTS], partition};
+    checks_recheck(partition);
+    for (int c = 0; c < sim.plan.customers; c++)
+        for (int m = 0; m < program.nmodels && partition_of(c) == partition; m++)
+            checks.seen[m][c].stored = -1;
+    checks.parts[partition].cursor = mem_store_cursor(redis, &key);
+    memset(checks.parts[partition].tails, 0, sizeof checks.parts[partition].tails);
+    const struct cursor *c = &checks.parts[partition].cursor;
+    for (int i = 0; i < c->ntails; i++)
+        checks.parts[partition].tails[topic_of(c->tails[i].topic)] = c->tails[i].offset;
+    mem_store_each(redis, &key, restored, NULL);
+}
+
+void checks_offsets_expired(int partition)
+{
+    (void)partition; // the group may begin anew
+}
+
+void checks_damaged(int partition, const char *what)
+{
+    act(partition, 0, "partition %d may halt: %s", partition, what);
+    checks.parts[partition].may_halt = true;
+}
+
+bool checks_poisoned(struct span key)
+{
+    if (sim.plan.poison < 0 || customer_of(key) != sim.plan.poison)
+        return false;
+    checks_damaged(partition_of(sim.plan.poison), "a record of its is too large");
+    return true;
+}
+
+bool checks_may_halt(int partition)
+{
+    return checks.parts[partition].may_halt;
+}
+
+void checks_halted(int partition, const char *reason)
+{
+    if (KNOWN_B5 && strstr(reason, "the journal has entries"))
+        checks.parts[partition].may_halt = true;
+    if (!checks.parts[partition].may_halt)
+        sim_fail("partition %d halts without need: %s", partition, reason);
+}

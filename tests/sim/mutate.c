@@ -1,0 +1,22 @@
+// Mutations inside the engine, without a line of it: the linker leads calls of a few functions here (--wrap).
+#include "cache.h"
+#include "engine_private.h"
+#include "sim.h"
+
+void __real_cache_evict(struct cache *k, const struct model *const *models, size_t limit);
+void __wrap_cache_evict(struct cache *k, const struct model *const *models, size_t limit);
+void __real_part_advance(struct part *p, int64_t offset);
+void __wrap_part_advance(struct part *p, int64_t offset);
+
+void __wrap_cache_evict(struct cache *k, const struct model *const *models, size_t limit)
+{
+    if (sim.plan.mutation == MUTATE_EVICT_UNFLUSHED && k->bytes > limit)
+        cache_flushed(k);
+    __real_cache_evict(k, models, limit);
+}
+
+void __wrap_part_advance(struct part *p, int64_t offset)
+{
+    if (sim.plan.mutation != MUTATE_JOURNAL_IGNORED)
+        __real_part_advance(p, offset);
+}

@@ -307,6 +307,8 @@ static int step_records(struct engine *e, const struct record *records, size_t n
             int r = part_deferred(e, p);
             if (r < 0)
                 return r;
+            if (e->alone)
+                publish_commit(e, false);
         }
         p = next;
         if (!p || !part_running(p) || records[i].offset < p->position)
@@ -348,6 +350,8 @@ static int sweep_parts(struct engine *e, bool backlog)
     e->sweeping = false;
     for (size_t i = 0; r == 0 && i < e->nparts; i++) {
         struct part *p = e->parts[i];
+        if (e->alone)
+            publish_commit(e, false);
         r = sweep_part(e, p, backlog, SWEEP_MS_MAX);
         if (r == 0 && p->state == PART_LIVE && e->config.program->wall && !backlog)
             r = part_wall(e, p);

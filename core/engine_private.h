@@ -122,6 +122,7 @@ struct engine {
     int64_t transaction_since; // mono ms
     size_t batch;           // events a round: halved after an abort, doubled after some successes
     unsigned successes;     // since the last abort
+    bool alone;             // after an abort: one partition a transaction, until the batch is whole again
     int64_t wall, mono;     // ms, at the start of the round
     int64_t offsets_at;     // mono ms of the last transaction
 };

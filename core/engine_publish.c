@@ -413,8 +413,10 @@ static void committed(struct engine *e, const struct commit_offset *offsets, str
         parts[i]->committed_clock = offsets[i].clock;
     }
     count_add(&e->counters->commits, 1);
-    if (e->batch < e->config.batch_events && ++e->successes % BATCH_SUCCESSES == 0)
+    if (e->alone && ++e->successes % BATCH_SUCCESSES == 0) {
         e->batch = e->batch * 2 < e->config.batch_events ? e->batch * 2 : e->config.batch_events;
+        e->alone = e->batch < e->config.batch_events;
+    }
     histogram_add(&e->counters->commit_seconds,
                   (e->ports.world->mono_ms(e->ports.world_ctx) - e->transaction_since) * 1000);
 }
@@ -439,6 +441,7 @@ static void failed(struct engine *e, int r, const char *text)
         p->valueless |= last;
     }
     e->successes = 0;
+    e->alone |= r == PORT_ABORTED;
     if (r == PORT_ABORTED && e->batch > 1)
         e->batch /= 2;
 }

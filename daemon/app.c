@@ -182,12 +182,17 @@ static bool stopped_in_time(const struct app *a)
     return false;
 }
 
-static void app_stop(struct app *a)
+static void join_workers(struct app *a)
 {
-    a->http = http_stop(a->http);
     ask_to_stop(a);
     for (int i = 0; i < a->nworkers; i++)
         worker_join(&a->workers[i]);
+}
+
+static void app_stop(struct app *a)
+{
+    a->http = http_stop(a->http);
+    join_workers(a);
     free(a->workers);
     free(a->counters);
     a->workers = NULL;
@@ -245,8 +250,13 @@ static bool may_switch(struct app *a, const struct config *fresh)
     return may;
 }
 
+static void keep_former(const char *mistakes)
+{
+    log_note(NOTE_ERROR, LOG_MESSAGE("not reloaded, the former configuration stays"), LOG_TEXT("mistakes", mistakes));
+}
+
 // A wrong file never takes a running daemon down: what is at work stays, and the log says why. A right one does: the
-// workers stop in order, and new ones take the partitions over with the new program.
+// workers stop in order, and new ones take the partitions over with the new program, if all customers have a place in it.
 static int reload(struct app *a)
 {
     struct config *fresh = NULL;
@@ -256,9 +266,8 @@ static int reload(struct app *a)
     diags_sort(&d);
     _cleanup_free_ char *text = diags_format(&d);
     diags_clear(&d);
-    if (r != 0 || !may_switch(a, fresh)) {
-        log_note(NOTE_ERROR, LOG_MESSAGE("not reloaded, the former configuration stays"), LOG_TEXT("mistakes", text));
-        config_free(fresh);
+    if (r != 0) {
+        keep_former(text);
         notify_ready();
         return 0;
     }
@@ -271,9 +280,17 @@ static int reload(struct app *a)
         notify_ready();
         return 0;
     }
+    join_workers(a); // now populations stand still
+    bool may = may_switch(a, fresh);
+    if (!may)
+        keep_former("");
     app_stop(a);
-    config_free(a->config);
-    a->config = fresh;
+    if (may) {
+        config_free(a->config);
+        a->config = fresh;
+    } else {
+        config_free(fresh);
+    }
     a->ready = false; // said again when the partitions are taken
     return app_start(a);
 }

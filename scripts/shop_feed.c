@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 50, TERMINAL_MS = 100, PLAIN_MS = 1000, PATIENCE_MS = 60000 };
+enum { LOOK_MS = 50, TERMINAL_MS = 100, PLAIN_MS = 1000, PATIENCE_MS = 30000 };
 
 struct progress {
     int64_t delivered, stepped, outputs;
@@ -21,7 +21,7 @@ struct feed {
     FILE *sent[PARTITIONS];
     int64_t offsets[PARTITIONS]; // next
     int64_t expected;            // -1: not known yet
-    struct progress now, before; // before: at the last look
+    struct progress now, before, shown; // before: at the last look
     int64_t start_ms, moved_ms, looked_ms, shown_ms;
     bool terminal;
     rd_kafka_t *producer;
@@ -79,6 +79,7 @@ static void show(struct feed *f, int64_t now)
            number(f->now.delivered, fed), number(f->now.stepped, stepped), number(f->now.outputs, outputs),
            (double)(now - f->start_ms) / 1000, f->terminal ? "" : "\n");
     fflush(stdout);
+    f->shown = f->now;
     f->shown_ms = now;
 }
 
@@ -95,7 +96,8 @@ static void watch(struct feed *f, int wait_ms)
         f->moved_ms = now;
     f->before = f->now;
     f->looked_ms = now;
-    if (now - f->shown_ms >= (f->terminal ? TERMINAL_MS : PLAIN_MS))
+    bool news = f->terminal || memcmp(&f->now, &f->shown, sizeof f->now) != 0;
+    if (news && now - f->shown_ms >= (f->terminal ? TERMINAL_MS : PLAIN_MS))
         show(f, now);
     if (now - f->moved_ms > PATIENCE_MS)
         fail("for %d s nothing has moved", PATIENCE_MS / 1000);

@@ -6,8 +6,10 @@ always bounded: `eventually` asks again until the answer is true, and fails with
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
+import urllib.request
 import uuid
 import zlib
 from pathlib import Path
@@ -48,6 +50,11 @@ def merged(base, changes):
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = merged(result[key], value) if both else value
     return result
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def ended(pid):
@@ -303,6 +310,10 @@ class App:
                 daemon.kill()
         for log in sorted(self.folder.glob("*.log")):   # shown by pytest when the test has failed
             print(f"---- {log.name}\n{log.read_text(errors='replace')[-6000:]}")
+
+    def http(self, path):
+        with urllib.request.urlopen(f"http://{self.config['http']['listen']}{path}", timeout=5) as answer:
+            return answer.read().decode()
 
     # What Redis holds.
 

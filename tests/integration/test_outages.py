@@ -228,7 +228,7 @@ def feed_tail(app):
 
 DAMAGES = {
     "Redis wiped": (wipe, "Redis has nothing of this partition"),
-    "cursors deleted": (delete_cursors, "but no cursor"),
+    "cursors deleted": (delete_cursors, "no cursor"),
     "a bucket deleted": (delete_a_bucket, "customers"),
     "states damaged": (damage_states, "is damaged"),
     "unread events deleted": (delete_events, "the events in between are gone"),

@@ -1,5 +1,6 @@
 """Command lines and exit statuses, the agreement with what they print, and SIGHUP."""
 import json
+import re
 import signal
 import subprocess
 
@@ -89,11 +90,15 @@ def test_reload_of_a_wrong_model(make_app, tmp_path, rng):
     """SIGHUP with mistakes: they are told, and the daemon works on as before."""
     model = write_model(tmp_path / "model.yaml", 1, "extra.one")
     models = [reference.Model.load(model)]
-    app = make_app(model)
+    app = make_app(model, http={"listen": f"127.0.0.1:{harness.free_port()}"})
     daemon = app.start_live()
-    feed = (lambda n: streams.feed(app.feeder(), streams.history(rng, streams.customers(rng, n // 9), n)))
+
+    def feed(events):
+        streams.feed(app.feeder(), streams.history(rng, streams.customers(rng, events // 9), events))
+        app.await_caught_up()
     feed(500)
-    app.await_caught_up()
+    harness.eventually(lambda: re.search(r'engaged_customers.*"first-time-buyer".* [1-9]', app.http("/metrics")),
+                       "customers in first-time-buyer")
     good = model.read_text()
     for spoilt in (good.replace("to: active", "to: nowhere"), "model: [", "",
                    good.replace("first-time-buyer", "newcomer").replace("version: 1", "version: 2")):
@@ -101,7 +106,7 @@ def test_reload_of_a_wrong_model(make_app, tmp_path, rng):
         model.write_text(spoilt)
         daemon.signal(signal.SIGHUP)
         daemon.says("not reloaded", times=told + 1)
-        assert daemon.runs()
+        assert daemon.runs() and app.http("/readyz") == "ready\n"
     assert "nowhere" in daemon.log()
     model.write_text(good)
     feed(500)

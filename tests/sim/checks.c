@@ -11,10 +11,8 @@
 #include "reference.h"
 #include "worker.h"
 
-enum { KNOWN_B4 = 1, KNOWN_B5 = 1, KNOWN_B9 = 1 }; // mistakes of the engine's that are not mended yet
-
 struct said { // by an output, in its headers
-    enum { SAID_OUTPUT, SAID_DEAD, SAID_WALL, SAID_REJECT, SAID_OTHER } kind;
+    enum { SAID_OUTPUT, SAID_DEAD, SAID_WALL, SAID_REJECT, SAID_START, SAID_OTHER } kind;
     int model, customer;
     uint32_t ordinal;
     int64_t offset, clock;     // offset: the event's own of SAID_DEAD and SAID_REJECT, else the next
@@ -35,8 +33,7 @@ static struct {
         size_t dead_cap;
         struct cursor cursor;
         int64_t tails[TOPICS];
-        bool may_halt;
-        int commits;
+        bool may_halt, started; // started: the journal's first entry is there
     } parts[PARTS_MAX];
 } checks;
 
@@ -103,7 +100,8 @@ void checks_appended(struct plog *l, int64_t offset)
     if (!is(header(r, "engaged-partition"), place))
         sim_fail("%s/%d has a record of another partition", topic_names[l->topic], l->partition);
     if (l->topic == T_JOURNAL)
-        s->kind = is(kind, "wall") ? SAID_WALL : is(kind, "reject") ? SAID_REJECT : SAID_OTHER;
+        s->kind = is(kind, "wall") ? SAID_WALL : is(kind, "reject") ? SAID_REJECT
+                  : is(kind, "start") ? SAID_START : SAID_OTHER;
     else
         s->kind = l->topic == T_DEAD ? SAID_DEAD : SAID_OUTPUT;
     if (s->kind == SAID_DEAD || s->kind == SAID_REJECT)
@@ -193,6 +191,8 @@ void checks_committed(struct txn *t)
             } else if (s->kind == SAID_REJECT) {
                 check_reject(l->partition, s);
                 ref_reject(l->partition, s->offset);
+            } else if (s->kind == SAID_START) {
+                checks.parts[l->partition].started = true;
             } else if (s->kind == SAID_OUTPUT) {
                 commit_output(r, s);
             } else if (s->kind == SAID_DEAD) {
@@ -210,8 +210,6 @@ void checks_committed(struct txn *t)
 
 void checks_group_offset(int partition, int64_t from, int64_t to)
 {
-    if (KNOWN_B4 && sim.plan.mutation != MUTATE_UNSTABLE_OFFSETS && sim.plan.mutation != MUTATE_PLAIN_COMMITS)
-        return;
     if (to < from)
         sim_fail("the group's offset of partition %d goes back from %" PRId64 " to %" PRId64, partition, from, to);
     if (to > kafka_high(kafka_log(T_EVENTS, partition)))
@@ -307,9 +305,6 @@ static void check_cursor(int partition, const struct cursor *next)
     if (next->clock < ref_clock(partition))
         sim_fail("the clock of partition %d is %" PRId64 " at offset %" PRId64 ", the reference's %" PRId64, partition,
                  next->clock, next->offset, ref_clock(partition));
-    if (KNOWN_B9 && sim.plan.torn && next->clock > ref_clock(partition) &&
-        !ref_decided(partition, next->offset, next->clock))
-        ref_advance(partition, next->offset, next->clock);
     if (next->clock > ref_clock(partition) && !ref_decided(partition, next->offset, next->clock))
         sim_fail("the clock of partition %d is %" PRId64 " at offset %" PRId64 ", the reference's %" PRId64
                  ", and no decision explains it", partition, next->clock, next->offset, ref_clock(partition));
@@ -346,6 +341,8 @@ void checks_flushed(int partition, const struct flush *f, bool mine)
 {
     if (!mine)
         sim_fail("I5: a former owner of partition %d writes", partition);
+    if (!checks.parts[partition].started)
+        sim_fail("partition %d is flushed, but the journal has no start", partition);
     check_cursor(partition, f->cursor);
     for (size_t i = 0; i < f->nwrites; i++) {
         int customer = customer_of(f->writes[i].customer);
@@ -457,8 +454,6 @@ bool checks_may_halt(int partition)
 
 void checks_halted(int partition, const char *reason)
 {
-    if (KNOWN_B5 && strstr(reason, "the journal has entries"))
-        checks.parts[partition].may_halt = true;
     if (!checks.parts[partition].may_halt)
         sim_fail("partition %d halts without need: %s", partition, reason);
 }

@@ -79,6 +79,7 @@ static void make_faults(struct plan *p)
     p->kafka_cut = chance(2000) ? (int)between(3, 12) : 0;
     p->redis_cut = chance(2000) ? (int)between(3, 12) : 0;
     p->failover = chance(3000) ? (int)between(2, 12) : 0;
+    p->blind = chance(5000);
     p->clock_jump = chance(1500) ? (int)between(2, 12) : 0;
     p->bounce = chance(2500) ? (int)between(2, 10) : 0;
     p->expire = chance(1500) ? (int)between(4, 15) : 0;

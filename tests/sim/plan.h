@@ -36,6 +36,7 @@ struct plan {
     // destructive: partitions may halt
     int lose_all, lose_cursor, truncate, hang;
     bool skew, small_dead_letters;
+    bool blind;                       // Redis does not show that another server answers
     int poison;                       // customer with transitions too large to publish; -1: none
     enum mutation mutation;
 };

@@ -35,10 +35,7 @@ static bool settled(int p, bool *ret_halted)
     int live = 0, all = 0, halted = 0;
     for (const struct worker *w = workers_first(); w; w = w->next) {
         const struct engine_part *e = part_in(w, p);
-        if (e && e->state != PART_HALTED && e->position < kafka_log(T_EVENTS, p)->start && e->position >= 0)
-            halted++; // known: stuck instead of halted
-        else
-            live += e && e->state == PART_LIVE;
+        live += e && e->state == PART_LIVE;
         halted += e && e->state == PART_HALTED;
         all += e != NULL;
     }
@@ -126,7 +123,6 @@ uint64_t run_seed(uint64_t seed, enum mutation mutation, bool trace)
     bool halted[PARTS_MAX] = {0};
     if (plan.liveness) {
         faults_stop();
-        workload_nudge();
         drain();
         for (int p = 0; p < plan.partitions; p++)
             settled(p, &halted[p]);

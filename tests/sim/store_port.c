@@ -68,7 +68,8 @@ static int outcome(struct worker *w, struct store_call *c, struct why *why)
 static void run_claim(struct call *call)
 {
     struct store_call *c = (struct store_call *)call;
-    c->result = mem_store_ops.claim(client_of(c), &c->key, &c->owner, &c->cursor, &c->empty, &c->why);
+    // A client that claims recognises another server by its run id; n and owner must do without, too.
+    c->result = mem_store_ops.claim(sim.plan.blind ? stray : client_of(c), &c->key, &c->owner, &c->cursor, &c->empty, &c->why);
     for (int i = 0; i < c->cursor.ntails; i++)
         c->cursor.tails[i].topic = topic_names[topic_of(c->cursor.tails[i].topic)];
     act(c->key.partition, c->result, "redis: partition %d claimed by %s: %d, cursor %lld, n %llu", c->key.partition,

@@ -76,9 +76,6 @@ static void note(void *ctx, enum note_level level, const struct part_key *p, con
     if (w->dead)
         return;
     act(w->number, level, "worker %d: partition %d: %s", w->number, p ? p->partition : -1, text);
-    struct membership m = kafka_membership(w->slot, w->log.member, w->log.generation);
-    if (m.gone || m.rebalance)
-        return; // a zombie's alarm: it looks at somebody else's work in progress
     if (p && level == NOTE_ERROR && !strncmp(text, "partition halted", 16))
         checks_halted(p->partition, text);
 }

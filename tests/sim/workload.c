@@ -209,22 +209,6 @@ static void produce(void *arg)
         sim_at(sim.now + between(0, sim.plan.step_ms * 2 * MS), produce, NULL);
 }
 
-static void nudge(void *arg)
-{
-    (void)arg;
-    for (int p = 0; p < sim.plan.partitions; p++) {
-        kafka_append(kafka_log(T_EVENTS, p), NULL, event_of("a bad one", "nobody"));
-        workers_notice(p);
-    }
-    undone--;
-}
-
-void workload_nudge(void)
-{
-    undone++;
-    sim_at(sim.now + 2 * SECOND, nudge, NULL);
-}
-
 bool workload_over(void)
 {
     return left == 0 && undone == 0;

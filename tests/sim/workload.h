@@ -17,7 +17,6 @@ struct fact { // an event as the field map reads it; made when it is appended
 
 void workload_begin(void);
 void workload_start(void *unused); // events begin to come
-void workload_nudge(void);  // one more event for each partition
 void workload_end(void);
 bool workload_over(void);   // the last one has come, and every transaction of a producer is over
 const char *customer_id(int customer);

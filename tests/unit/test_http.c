@@ -92,6 +92,7 @@ static char *ask(const char *request)
     struct buffer b = {0};
     for (ssize_t n = 1; n > 0;) {
         char *at = buffer_reserve(&b, 4097);
+        ck_assert_ptr_nonnull(at);
         n = read(fd, at, 4096);
         b.n += n > 0 ? (size_t)n : 0;
     }

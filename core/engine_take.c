@@ -190,11 +190,17 @@ static int all_there(struct engine *e, struct part *p, struct why *why)
         int r = e->ports.store->count(e->ports.store_ctx, &p->key, m, p->cursor.buckets[m], &there, why);
         if (r != PORT_OK)
             return r;
-        if (there != want) {
-            part_contradiction(e, p, "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64 ": keys were lost or "
-                      "changed; restore it, or run engagectl rebuild", there, engine_model(e, m)->name, want);
-            return PORT_OK;
+        if (there == want)
+            continue;
+        snprintf(why->text, sizeof why->text, "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64
+                 ": keys were lost or changed; restore it, or run engagectl rebuild", there, engine_model(e, m)->name,
+                 want);
+        if (!p->contradicted) { // a former owner may have counted while the real one wrote
+            p->contradicted = true;
+            return PORT_FENCED;
         }
+        part_halt(e, p, "%s", why->text);
+        return PORT_OK;
     }
     return PORT_OK;
 }

@@ -20,7 +20,7 @@ enum { // of Kafka's protocol
     API_TXN_OFFSET_COMMIT = 28,
 };
 enum {
-    SILENT_MS = 10000, // a consumer's heartbeats and fetches are answered far more often
+    SILENT_MS = 10000, // a consumer is answered far more often: fetches, heartbeats, or what it is made to ask
 };
 
 int64_t kafka_now_ms(void)
@@ -92,12 +92,15 @@ bool kafka_unreachable(rd_kafka_resp_err_t err)
     }
 }
 
-bool kafka_away(const struct kafka_client *c)
+int64_t kafka_silent_ms(const struct kafka_client *c)
 {
     int64_t answered = atomic_load_explicit(&c->answered_ms, memory_order_relaxed);
-    if (c->down_ms > answered)
-        return true;
-    return kafka_now_ms() - (answered > c->opened_ms ? answered : c->opened_ms) > SILENT_MS;
+    return kafka_now_ms() - (answered > c->opened_ms ? answered : c->opened_ms);
+}
+
+bool kafka_away(const struct kafka_client *c)
+{
+    return c->down_ms > atomic_load_explicit(&c->answered_ms, memory_order_relaxed) || kafka_silent_ms(c) > SILENT_MS;
 }
 
 // ---- What librdkafka tells us

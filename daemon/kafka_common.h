@@ -67,7 +67,9 @@ void kafka_note(const struct kafka_options *o, enum note_level level, const char
 int kafka_why(struct why *ret_why, int result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 // Whether an error says that brokers, or those in charge, cannot be reached or did not answer in time.
 bool kafka_unreachable(rd_kafka_resp_err_t err);
-// Whether no broker has answered lately although it should have.
+// How long ago a broker last answered, or the client was opened.
+int64_t kafka_silent_ms(const struct kafka_client *c);
+// Whether brokers are known to be down, or have been silent for so long that they must be.
 bool kafka_away(const struct kafka_client *c);
 
 static inline void kafka_queue_destroy(rd_kafka_queue_t **q)

@@ -17,7 +17,7 @@
 #include "kafka_read.h"
 #include "kafka_records.h"
 
-enum { EXAMINE_EVERY_MS = 1000 };
+enum { EXAMINE_EVERY_MS = 1000, ASK_EVERY_MS = 3000 };
 
 struct partition {
     struct part_key key;
@@ -42,6 +42,7 @@ struct kafka_log {
     bool rebalanced;              // since poll began to consume
     bool stuck;                   // a partition is
     int64_t examined_ms;          // monotonic
+    int64_t asked_ms;             // monotonic: when brokers were last asked whether they are there
     unsigned takeovers;
     int failed;                   // of a callback: ERR_NOMEM
 };
@@ -377,6 +378,17 @@ static int rewind_all(struct kafka_log *l, struct why *ret_why)
     return r;
 }
 
+// A consumer that waits for others to join the group asks brokers nothing: then we do.
+static bool is_away(struct kafka_log *l)
+{
+    int64_t now = kafka_now_ms();
+    if (kafka_silent_ms(&l->client) > ASK_EVERY_MS && now - l->asked_ms > ASK_EVERY_MS) {
+        l->asked_ms = now;
+        kafka_nudge(&l->client, &(struct part_key){l->options->source, 0});
+    }
+    return kafka_away(&l->client);
+}
+
 static int log_poll(void *ctx, int wait_ms, size_t max, const struct record **ret, size_t *ret_n,
                     struct why *ret_why)
 {
@@ -399,7 +411,7 @@ static int log_poll(void *ctx, int wait_ms, size_t max, const struct record **re
     r = l->rebalanced ? rewind_all(l, ret_why) : take_records(l);
     if (r != PORT_OK)
         return r;
-    if (l->records.nmessages == 0 && kafka_away(&l->client))
+    if (l->records.nmessages == 0 && is_away(l))
         return kafka_why(ret_why, PORT_AWAY, "no broker of %s answers", l->options->brokers);
     *ret = l->records.records;
     *ret_n = l->records.n;

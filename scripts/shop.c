@@ -69,6 +69,7 @@ rd_kafka_conf_t *client_conf(const char *brokers, ...)
     char why[512];
     va_list ap;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "2", why, sizeof why); // what matters is an error of a call's
     const char *name = "bootstrap.servers", *value = brokers;
     va_start(ap, brokers);
     do {
@@ -122,7 +123,7 @@ static int cluster(char **args)
 {
     char why[512], part[PATH_BYTES];
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    rd_kafka_conf_t *conf = client_conf("127.0.0.1:1", "log_level", "0", NULL); // nobody: only the mock is wanted
+    rd_kafka_conf_t *conf = client_conf("127.0.0.1:1", NULL); // nobody: only the mock is wanted
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     rd_kafka_mock_cluster_t *mock = rk ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
     if (!mock)

@@ -1,7 +1,7 @@
 // A year of a shop, made up: customers of six kinds, each with a habit of its own of visiting, buying, complaining,
-// falling silent and coming back. What a row below does not say is chance, and chance is seeded: the same seed gives
-// the same year on every machine (whole numbers only). Events are printed in the order in which they reach Kafka: about that
-// of their times, but some are seconds late, and a few of those from a phone that was offline for an hour or so.
+// falling silent and coming back. What the rows below do not say is chance, and chance is seeded: the same seed is
+// the same year on every machine. Events are printed in the order in which they reach Kafka: about that of their
+// times, but all are a little late, and a few of them, from a phone that was offline, by an hour or so.
 #include "shop.h"
 #include <string.h>
 #include <time.h>
@@ -18,17 +18,18 @@ struct range {
 
 static const struct persona {
     const char *name;
-    int share;               // of a hundred customers
-    struct range gap_days;   // between two visits
-    int first, again;        // a first purchase, a further one: in a hundred visits
-    int most;                // purchases, ever
-    int complains, resolved; // in a hundred purchases; in a hundred complaints
-    int reviews;             // in a hundred purchases
+    int share;             // of a hundred customers
+    struct range gap_days; // between two visits
+    int first, again;      // a first purchase, a further one: in a hundred visits
+    int most;              // purchases, ever
+    int complains;         // in a hundred purchases
+    int resolved;          // in a hundred complaints
+    int reviews;           // in a hundred purchases
     struct range stars;
-    int refers;              // in a hundred purchases
+    int refers; // in a hundred purchases
     struct range nps;
-    struct range stays;      // visits before it falls silent; 0: it never does
-    int returns;             // in a hundred silences
+    struct range stays; // visits before it falls silent; 0: it never does
+    int returns;        // in a hundred silences
 } personas[] = {
     // name        share  gap      first again most complains resolved reviews stars refers nps   stays    returns
     {"browser",    24,   {2, 12},  0,    0,    0,   0,        0,       0,      {0, 0}, 0,   {0, 0},  {2, 8},   20},
@@ -53,15 +54,15 @@ static const char *const types[] = {"login", "page_view", "product_view", "searc
 struct event {
     int64_t time, sent; // ms UTC
     uint32_t customer, n;
-    int value_cents;    // -1: none
+    int value_cents; // -1: none
     uint8_t type;
 };
 
 struct shop {
     struct event *events;
     size_t n, cap;
-    uint64_t chance;    // splitmix64's state
-    uint32_t customer;  // whose life it is
+    uint64_t chance;   // splitmix64's state
+    uint32_t customer; // whose life it is
 };
 
 static uint64_t next(struct shop *s)

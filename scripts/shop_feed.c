@@ -1,7 +1,7 @@
 // Feeds DIR/events.jsonl to Kafka and watches the daemon at work, until all that is expected has come out.
 //
-// Watching is from outside: what the daemon has stepped is said by its cursors in Redis, what it has published by its
-// output topics. Each event goes into the file of its partition, DIR/partition-N.jsonl, in the order that Kafka tells.
+// Watching is from outside: what the daemon has stepped is said by its cursors in Redis, what it has published by
+// its output topics. Each event goes into its partition's file, DIR/partition-N.jsonl, in the order that Kafka tells.
 // DIR/fed appears when these files are complete. DIR/expected is then awaited: how many outputs there should be.
 #include "shop.h"
 
@@ -19,8 +19,8 @@ struct progress {
 struct feed {
     const char *dir;
     FILE *sent[PARTITIONS];
-    int64_t offsets[PARTITIONS]; // next
-    int64_t expected;            // -1: not known yet
+    int64_t offsets[PARTITIONS];        // next
+    int64_t expected;                   // -1: not known yet
     struct progress now, before, shown; // before: at the last look
     int64_t start_ms, moved_ms, looked_ms, shown_ms;
     bool terminal;
@@ -113,7 +113,8 @@ static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
         fail("an event could not be delivered: %s", rd_kafka_err2str(m->err));
     if (m->partition < 0 || m->partition >= PARTITIONS || m->offset != f->offsets[m->partition]++)
         fail("an event came to offset %" PRId64 " of partition %" PRId32 ", which is not the next one: who else "
-             "writes there?", m->offset, m->partition);
+             "writes there?",
+             m->offset, m->partition);
     fwrite(m->payload, 1, m->len, f->sent[m->partition]);
     fputc('\n', f->sent[m->partition]);
     f->now.delivered++;
@@ -126,10 +127,10 @@ static void produce(struct feed *f, int32_t partition, const char *event, size_t
     if (n < sizeof start || memcmp(event, start, sizeof start - 1) != 0)
         fail("an event does not begin with its customer: %.*s", (int)n, event);
     rd_kafka_resp_err_t err;
-    while ((err = rd_kafka_producev(
-                f->producer, RD_KAFKA_V_TOPIC(SOURCE_TOPIC), RD_KAFKA_V_PARTITION(partition),
-                RD_KAFKA_V_KEY(customer, strcspn(customer, "\"")), RD_KAFKA_V_VALUE((void *)event, n),
-                RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END)) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+    while ((err = rd_kafka_producev(f->producer, RD_KAFKA_V_TOPIC(SOURCE_TOPIC), RD_KAFKA_V_PARTITION(partition),
+                                    RD_KAFKA_V_KEY(customer, strcspn(customer, "\"")),
+                                    RD_KAFKA_V_VALUE((void *)event, n), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                    RD_KAFKA_V_END)) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         watch(f, 5);
     if (err)
         fail("an event could not be sent: %s", rd_kafka_err2str(err));
@@ -187,8 +188,8 @@ int shop_feed(char **args)
 {
     char why[512];
     struct feed f = {.dir = args[2], .expected = -1, .terminal = isatty(STDOUT_FILENO)};
-    rd_kafka_conf_t *conf = client_conf(args[0], "partitioner", "murmur2_random", "linger.ms", "1",
-                                        "compression.codec", "lz4", NULL);
+    rd_kafka_conf_t *conf =
+        client_conf(args[0], "partitioner", "murmur2_random", "linger.ms", "1", "compression.codec", "lz4", NULL);
     rd_kafka_conf_set_opaque(conf, &f);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
     if (!(f.producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)))

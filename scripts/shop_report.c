@@ -1,7 +1,8 @@
-// What came of the year, from the output topics alone: where the customers are, how they moved, what the campaigns were
-// told, and one customer's story. And the check: partition by partition the same as DIR/simulated-N.jsonl, which
-// `engagectl simulate` has made of the same events. Same means all that an output says: customer, ordinal, time, stages,
-// trigger, rule, cause and facts.
+// What came of the year, from the output topics alone: where the customers are, how they moved, what the campaigns
+// were told, and one customer's story. And the check: partition by partition the same as DIR/simulated-N.jsonl, which
+// `engagectl simulate` has made of the same events. Same means all that an output says: customer, ordinal, time,
+// stages, trigger, rule, cause and facts.
+#define _GNU_SOURCE // asprintf
 #include "shop.h"
 
 #include <string.h>
@@ -27,13 +28,18 @@ struct outputs {
 
 // ---- reading
 
-static char *text_of(yyjson_val *object, const char *key)
+static char *copy_of(yyjson_val *v)
 {
-    const char *text = yyjson_get_str(yyjson_obj_get(object, key));
+    const char *text = yyjson_get_str(v);
     char *copy = text ? strdup(text) : NULL;
     if (text && !copy)
         fail("out of memory");
     return copy;
+}
+
+static char *text_of(yyjson_val *object, const char *key)
+{
+    return copy_of(yyjson_obj_get(object, key));
 }
 
 static const char *or_none(const char *text)
@@ -41,33 +47,36 @@ static const char *or_none(const char *text)
     return text ? text : "-";
 }
 
-static const char *or_empty(const char *text)
-{
-    return text ? text : "";
-}
-
 static void add(struct outputs *to, yyjson_val *data, char *time, int partition)
 {
     yyjson_val *cause = yyjson_obj_get(data, "cause"), *facts = yyjson_obj_get(data, "facts");
+    yyjson_val *channel = yyjson_arr_get_first(yyjson_obj_get(data, "channels"));
     char *facts_text = yyjson_val_write(facts, 0, NULL);
     struct output o = {
-        .customer = text_of(data, "customer"), .time = time,
-        .ordinal = yyjson_get_sint(yyjson_obj_get(data, "ordinal")), .from = text_of(data, "from"),
-        .to = text_of(data, "to"), .rule = text_of(data, "rule"), .trigger = text_of(data, "trigger"),
-        .campaign = text_of(data, "campaign"), .stage = text_of(data, "stage"), .cause = text_of(cause, "type"),
-        .objective = text_of(yyjson_obj_get(data, "objective"), "name"), .since = text_of(facts, "first_seen")};
-    const char *channel = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(data, "channels")));
-    o.channel = channel ? strdup(channel) : NULL;
+        .customer = text_of(data, "customer"),
+        .time = time,
+        .ordinal = yyjson_get_sint(yyjson_obj_get(data, "ordinal")),
+        .from = text_of(data, "from"),
+        .to = text_of(data, "to"),
+        .rule = text_of(data, "rule"),
+        .trigger = text_of(data, "trigger"),
+        .campaign = text_of(data, "campaign"),
+        .stage = text_of(data, "stage"),
+        .channel = copy_of(channel),
+        .objective = text_of(yyjson_obj_get(data, "objective"), "name"),
+        .cause = text_of(cause, "type"),
+        .since = text_of(facts, "first_seen"),
+    };
     if (!o.customer || !o.time || !o.since || !facts_text || (o.trigger ? !o.campaign || !o.stage : !o.to || !o.rule))
         fail("an output lacks what an output has");
-    size_t n = strlen(facts_text) + 1024;
-    if (!(o.all = malloc(n)))
+    if (asprintf(&o.all,
+                 "%s %s %" PRId64 " from %s to %s rule %s trigger %s stage %s visit %" PRId64
+                 " cause %s %s partition %d offset %" PRId64 " facts %s",
+                 o.time, o.customer, o.ordinal, or_none(o.from), or_none(o.to), or_none(o.rule), or_none(o.trigger),
+                 or_none(o.stage), yyjson_get_sint(yyjson_obj_get(data, "visit")),
+                 or_none(yyjson_get_str(yyjson_obj_get(cause, "kind"))), or_none(o.cause), partition,
+                 yyjson_get_sint(yyjson_obj_get(cause, "offset")), facts_text) < 0)
         fail("out of memory");
-    snprintf(o.all, n, "%s %s %" PRId64 " from %s to %s rule %s trigger %s stage %s visit %" PRId64
-             " cause %s %s partition %d offset %" PRId64 " facts %s", o.time, o.customer, o.ordinal, or_none(o.from),
-             or_none(o.to), or_none(o.rule), or_none(o.trigger), or_none(o.stage),
-             yyjson_get_sint(yyjson_obj_get(data, "visit")), or_none(yyjson_get_str(yyjson_obj_get(cause, "kind"))),
-             or_none(o.cause), partition, yyjson_get_sint(yyjson_obj_get(cause, "offset")), facts_text);
     free(facts_text);
     to->v = grow(to->v, to->n, &to->cap, sizeof *to->v);
     to->v[to->n++] = o;
@@ -207,7 +216,7 @@ static void show_flows(const struct outputs *o)
         }
     sort(&flows, most_first);
     sort(&rules, most_first);
-    printf("\nHow they moved\n");
+    printf("\nHow they moved, and by which rules\n");
     for (int i = 0; i < flows.n; i++)
         printf("  %-16s -> %-16s  %6s  %s\n", flows.v[i].a, flows.v[i].b, number(flows.v[i].n, n),
                rules_of(&rules, &flows.v[i], text));
@@ -221,7 +230,7 @@ static void show_triggers(const struct outputs *o)
         if (o->v[i].trigger)
             count(&t, o->v[i].campaign, o->v[i].trigger, "");
     sort(&t, by_campaign);
-    printf("\nWhat the campaigns were told\n");
+    printf("\nWhat the campaigns were told: triggers\n");
     for (int i = 0; i < t.n; i++) {
         bool another = i == 0 || strcmp(t.v[i - 1].a, t.v[i].a) != 0;
         printf("  %-16s    %-22s  %s\n", another ? t.v[i].a : "", t.v[i].b, number(t.v[i].n, n));
@@ -257,14 +266,17 @@ static void tell(const struct output *o, const char *former_time)
     bool again = strncmp(o->time, former_time, 16) == 0; // to the minute
     char what[96];
     printf("  %.10s %.5s  ", again ? "          " : o->time, again ? "     " : o->time + 11);
-    if (!o->trigger) {
+    if (o->trigger)
+        snprintf(what, sizeof what, "  trigger %s", o->trigger);
+    else
         snprintf(what, sizeof what, "%s -> %s", o->from, o->to);
-        printf("%-32s  rule %s, %s%s\n", what, o->rule, o->cause ? "event " : "no event: a deadline", or_empty(o->cause));
-        return;
-    }
-    printf("    %-28s  ", o->trigger);
-    if (strcmp(o->campaign, "objective") == 0)
-        printf("objective %s of %s\n", or_none(o->objective), o->stage);
+    printf("%-34s  ", what);
+    if (!o->trigger && o->cause)
+        printf("rule %s, event %s\n", o->rule, o->cause);
+    else if (!o->trigger)
+        printf("rule %s, by its deadline\n", o->rule);
+    else if (strcmp(o->campaign, "objective") == 0)
+        printf("%s of %s\n", or_none(o->objective), o->stage);
     else
         printf("campaign %s, channel %s\n", o->campaign, or_none(o->channel));
 }
@@ -303,9 +315,10 @@ static bool is_same(struct outputs *published, struct outputs *simulated)
         printf("\n%s outputs, checked against engagectl simulate: equal\n", number((int64_t)n, a));
         return true;
     }
-    printf("\n%s outputs, engagectl simulate has %s: NOT EQUAL. The first difference:\n  published %s\n  simulated %s\n",
-           number((int64_t)published->n, a), number((int64_t)simulated->n, b),
-           i < published->n ? published->v[i].all : "nothing", i < simulated->n ? simulated->v[i].all : "nothing");
+    printf("\n%s outputs, %s by engagectl simulate: NOT equal. The first difference:\n",
+           number((int64_t)published->n, a), number((int64_t)simulated->n, b));
+    printf("  published %s\n", i < published->n ? published->v[i].all : "nothing");
+    printf("  simulated %s\n", i < simulated->n ? simulated->v[i].all : "nothing");
     return false;
 }
 

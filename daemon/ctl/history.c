@@ -120,7 +120,9 @@ int history_compile(struct history *h, const char *config, const struct option_l
 {
     for (size_t i = 0; i < h->n; i++) {
         struct config *c = NULL;
-        int r = ctl_config(config, overrides, &c);
+        struct diags d = {0}; // they were printed when the command read it first
+        int r = config_load(config ? config : CONFIG_PATH_DEFAULT, overrides->v, &c, &d);
+        diags_clear(&d);
         if (r)
             return r < 0 ? r : refused(ret_why, &h->v[i], "the configuration cannot be read any more");
         h->v[i].program = c->program;

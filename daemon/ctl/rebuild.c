@@ -106,8 +106,8 @@ static int plan(struct servers *s, struct plan *p, struct why *why)
     int64_t start, high;
     struct cursor now;
     struct owner owner;
-    p->cursor =
-        (struct cursor){.exists = true, .clock = INT64_MIN, .partitions = s->partitions, .format = CURSOR_FORMAT};
+    p->cursor = (struct cursor){
+        .exists = true, .clock = INT64_MIN, .partitions = s->partitions, .format = CURSOR_FORMAT};
     memcpy(p->cursor.program, s->at.config->program.digest, sizeof p->cursor.program);
     int r = plan_start(s, p, why);
     if (r != PORT_OK || !p->wanted)

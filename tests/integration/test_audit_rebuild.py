@@ -248,7 +248,7 @@ def rebuild(app, *words):
 
 def test_rebuild(make_app, rng, request):
     """Redis loses everything; the daemon halts; rebuilt and started again, it is as if nothing had been."""
-    events = 500_000 if request.config.getoption("--long") else 100_000
+    events = 500_000 if request.config.getoption("--long") else 40_000
     app = make_app(LIFECYCLE)
     stream = list(streams.history(rng, streams.customers(rng, events // 8), events))
     streams.feed(app.feeder(), stream[:-1000])

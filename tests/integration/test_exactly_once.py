@@ -49,8 +49,8 @@ def test_kills_by_the_wall_clock(make_app, servers, rng, request):
             for topic in app.outputs for record in servers.read(topic)
             if (event := json.loads(record.value()))["data"]["cause"]["kind"] == "deadline"]
     print(f"{events} events, {kills} kills: {outputs} outputs and {states} states agree; {len(late)} deadlines came "
-          f"{statistics.median(late) - grace_ms:.0f} ms (median), at most {max(late) - grace_ms} ms after their instant "
-          "and the grace")
+          f"{statistics.median(late) - grace_ms:.0f} ms (median), at most {max(late) - grace_ms} ms after their "
+          "instant and the grace")
     assert min(late) >= 0, "a deadline has fired before its instant"    # within the grace: at an event of the customer
     assert statistics.median(late) < grace_ms + 1000
 

@@ -1,4 +1,4 @@
-"""Bad input: each bad event goes to the dead-letter topic with its reason, and the good ones around it are untouched."""
+"""Each bad event goes to the dead-letter topic with its reason, and the good ones around it are untouched."""
 import json
 import random
 import time

@@ -1,4 +1,4 @@
-"""Kafka, Redis or another daemon gone, back, frozen, full or wiped: nothing lost, nothing twice, or a halt that says why."""
+"""Kafka, Redis or a daemon gone, back, frozen, full or wiped: nothing lost or twice, or a halt that says why."""
 import json
 import signal
 

@@ -39,7 +39,8 @@ COMMANDS = {
     "engagectl chekc": (64, [], ["did you mean check"]),
     "engagectl check --help": (0, ["usage: engagectl check"], []),
     "engagectl check good-model.yaml": (0, ["good-model.yaml: ok: model minimal"], []),
-    "engagectl check bad.yaml good-model.yaml": (78, ["good-model.yaml: ok"], ["bad.yaml:6:30:", "three", "bad.yaml:6:43:", "heard"]),
+    "engagectl check bad.yaml good-model.yaml": (78, ["good-model.yaml: ok"],
+                                                 ["bad.yaml:6:30:", "three", "bad.yaml:6:43:", "heard"]),
     "engagectl check none.yaml": (78, [], ["none.yaml"]),
     "engagectl check --explain good-model.yaml": (0, ["first-time-buyer", "second-purchase"], []),
     "engagectl check --dot good-model.yaml": (0, ["digraph"], []),
@@ -67,7 +68,8 @@ def test_command(tmp_path, line):
     (tmp_path / "good-model.yaml").write_text(MINIMAL.read_text())
     (tmp_path / "bad.yaml").write_text(BAD_MODEL)
     (tmp_path / "good.yaml").write_text("models: [good-model.yaml]\nsources: [{topics: [events], preset: plain}]\n")
-    (tmp_path / "bad-config.yaml").write_text("models: [bad.yaml]\nsources: [{topics: [e], preset: plain}]\ncolour: red\n")
+    (tmp_path / "bad-config.yaml").write_text("models: [bad.yaml]\nsources: [{topics: [e], preset: plain}]\n"
+                                              "colour: red\n")
     (tmp_path / "events.jsonl").write_text(EVENTS)
     program, *words = line.split()
     done = subprocess.run([harness.BUILD / program, *words], cwd=tmp_path, input=EVENTS, capture_output=True, text=True,
@@ -115,7 +117,7 @@ def test_reload_of_a_wrong_model(make_app, tmp_path, rng):
 
 
 def test_reload_of_a_new_version(make_app, servers, tmp_path, rng):
-    """SIGHUP with a raised version under load, and a kill after it: each event is stepped by one version, exactly once."""
+    """SIGHUP with a raised version under load, then a kill: each event is stepped by one version, exactly once."""
     model = write_model(tmp_path / "model.yaml", 1, "extra.one")
     first = [reference.Model.load(model)]
     app = make_app(model)

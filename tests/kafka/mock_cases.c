@@ -9,6 +9,8 @@
 
 enum {
     PRODUCE = 0,
+    FETCH = 1,
+    LIST_OFFSETS = 2,
     INIT_PRODUCER_ID = 22,
     ADD_PARTITIONS = 24,
     ADD_OFFSETS = 25,
@@ -210,6 +212,56 @@ START_TEST(brokers_go_and_come)
 }
 END_TEST
 
+// What librdkafka may have asked before a seek and is told after it must not move the partition.
+START_TEST(late_answers_move_nothing)
+{
+    enum { N = 20 };
+    struct cluster c;
+    struct why why;
+    const struct record *r;
+    cluster_open(&c, KAFKA_TRANSACTION_TIMEOUT_MS);
+    struct worker *w = &c.w;
+    memcpy(w->output, "in", 3);
+    for (int i = 0; i < N; i++)
+        EXPECT(PORT_OK, publish(w, 0, "x", -1, 0, &why));
+    worker_close(w);
+    memcpy(w->app, "app2", 5); // the mock knows no static members, and would wait for the first one's session to end
+    w->assigned = 0;
+    rd_kafka_mock_broker_push_request_error_rtts(c.mock, 1, LIST_OFFSETS, 2, ERR(NO_ERROR), 600, ERR(NO_ERROR), 600);
+    rd_kafka_mock_broker_push_request_error_rtts(c.mock, 1, FETCH, 2, ERR(NO_ERROR), 1200, ERR(NO_ERROR), 1200);
+    worker_open(w);
+    worker_await(w, 2);
+    struct part_key p = source_of(w, 0);
+    EXPECT(PORT_OK, kafka_log_ops.seek(w->log, &p, 0, &why));
+    int64_t next = 0, end = kafka_now_ms() + PATIENCE_MS;
+    while (next < N) {
+        ck_assert_msg(kafka_now_ms() < end, "offset %d does not come", (int)next);
+        size_t n = worker_poll(w, 50, 100, &r);
+        for (size_t i = 0; i < n; i++)
+            ck_assert_int_eq(r[i].offset, next++);
+    }
+    cluster_close(&c);
+}
+END_TEST
+
+// A member that waits for others to join is not without brokers.
+START_TEST(waiting_is_not_away)
+{
+    struct cluster c;
+    const struct record *r;
+    struct worker late;
+    cluster_open(&c, KAFKA_TRANSACTION_TIMEOUT_MS);
+    worker_join(&late, &c.w, "h", 1);
+    late.options.brokers = c.w.options.brokers;
+    worker_open(&late);
+    for (int64_t end = kafka_now_ms() + 12000; kafka_now_ms() < end;) // the first one does not poll meanwhile
+        worker_poll(&late, 100, 10, &r);
+    ck_assert_int_eq(late.assigned, 0);
+    worker_close(&late);
+    cluster_close(&c);
+}
+END_TEST
+
 START_TEST(wrong_property)
 {
     const struct config_property wrong[] = {{"no.such.property", "1"}};
@@ -232,5 +284,7 @@ void add_mock_cases(TCase *t)
     tcase_add_test(t, records_without_answer);
     tcase_add_test(t, init_fails);
     tcase_add_test(t, brokers_go_and_come);
+    tcase_add_test(t, late_answers_move_nothing);
+    tcase_add_test(t, waiting_is_not_away);
     tcase_add_test(t, wrong_property);
 }

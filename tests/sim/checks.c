@@ -222,7 +222,8 @@ void checks_bad(int partition, int64_t offset)
 {
     const struct fact *f = fact_at(partition, offset);
     const char *reason = f->bad ? bad_reason_name(f->bad) : "future";
-    const struct rec *r = (size_t)offset < checks.parts[partition].dead_cap ? checks.parts[partition].dead[offset] : NULL;
+    bool known = (size_t)offset < checks.parts[partition].dead_cap;
+    const struct rec *r = known ? checks.parts[partition].dead[offset] : NULL;
     if (!r)
         sim_fail("I3: the cursor of partition %d has passed offset %" PRId64 ", but its dead letter (%s) is not "
                  "published", partition, offset, reason);
@@ -283,8 +284,8 @@ uint32_t checks_state(int partition, int model, int customer, struct span state,
         sim_fail("no memory");
     size_t n = customer_encode(m, c, bytes), expected_n = customer_encode(m, ref->c, expected);
     if (n != expected_n || memcmp(bytes, expected, n) != 0)
-        sim_fail("I1: customer %s of partition %d in %s, %s: stage %d, ordinal %u, clock %" PRId64 "; the reference has "
-                 "stage %d, ordinal %u, clock %" PRId64 " (%zu and %zu bytes)", customer_id(customer), partition,
+        sim_fail("I1: customer %s of partition %d in %s, %s: stage %d, ordinal %u, clock %" PRId64 "; the reference "
+                 "has stage %d, ordinal %u, clock %" PRId64 " (%zu and %zu bytes)", customer_id(customer), partition,
                  m->name, what, c->stage, c->ordinal, c->clock, ref->c->stage, ref->c->ordinal, ref->c->clock, n,
                  expected_n);
     check_outputs(model, customer, ordinal);

@@ -7,7 +7,7 @@
 
 enum { SNAPSHOTS = 4 };
 
-static struct mem_store *snapshots[SNAPSHOTS]; // what a replica had
+static struct mem_store *snapshots[SNAPSHOTS]; // what a replica had; of the past of what is there now, oldest first
 static int nsnapshots;
 
 static struct worker *someone(void)
@@ -114,10 +114,14 @@ static void clock_jump(void)
 static void snapshot(void *arg)
 {
     (void)arg;
-    int to = nsnapshots < SNAPSHOTS ? nsnapshots++ : (int)below(SNAPSHOTS);
-    snapshots[to] = mem_store_free(snapshots[to]);
-    snapshots[to] = mem_store_new();
-    mem_store_restore(snapshots[to], redis);
+    if (nsnapshots == SNAPSHOTS) {
+        size_t gone = below(SNAPSHOTS);
+        mem_store_free(snapshots[gone]);
+        memmove(&snapshots[gone], &snapshots[gone + 1], (SNAPSHOTS - 1 - gone) * sizeof *snapshots);
+        nsnapshots--;
+    }
+    snapshots[nsnapshots] = mem_store_new();
+    mem_store_restore(snapshots[nsnapshots++], redis);
     sim_at(sim.now + between(10 * MS, 2 * SECOND), snapshot, NULL);
 }
 
@@ -127,6 +131,8 @@ static void failover(void)
         return;
     int from = (int)below((uint64_t)nsnapshots);
     mem_store_restore(redis, snapshots[from]);
+    while (nsnapshots > from + 1) // what was lost does not come back
+        mem_store_free(snapshots[--nsnapshots]);
     act(from, nsnapshots, "redis fails over, and loses its latest writes");
     for (int i = 0; i < sim.plan.partitions; i++) {
         checks_redis_changed(i);
@@ -269,5 +275,5 @@ void faults_stop(void)
 void faults_end(void)
 {
     for (int i = 0; i < nsnapshots; i++)
-        snapshots[i] = mem_store_free(snapshots[i]);
+        mem_store_free(snapshots[i]);
 }

@@ -32,7 +32,7 @@ struct plan {
     int kafka_lost, kafka_late, kafka_mute, kafka_abort, end_doubled, torn;
     // every so many seconds, on average; 0: never
     int crash, stop, freeze, replace, kafka_down, redis_down, kafka_cut, redis_cut, failover, clock_jump;
-    int expire, truncate_read, bounce; // truncate_read: only what is no longer needed; bounce: a member leaves the group
+    int expire, truncate_read, bounce; // truncate_read: what nobody needs any more; bounce: a member goes
     // destructive: partitions may halt
     int lose_all, lose_cursor, truncate, hang;
     bool skew, small_dead_letters;

@@ -58,8 +58,8 @@ static void tell_state(int p)
     for (const struct worker *w = workers_first(); w; w = w->next) {
         const struct engine_part *e = part_in(w, p);
         if (e)
-            fprintf(stderr, "    worker %d: state %d, position %" PRId64 ", clock %" PRId64 ": %s\n", w->number, e->state,
-                    e->position, e->clock, e->reason);
+            fprintf(stderr, "    worker %d: state %d, position %" PRId64 ", clock %" PRId64 ": %s\n", w->number,
+                    e->state, e->position, e->clock, e->reason);
     }
 }
 

@@ -145,9 +145,10 @@ static struct rec *rec_of(const struct out_record *r)
     struct rec *to = sim_alloc(sizeof *to);
     *to = (struct rec){.key = span_copy(r->key), .value = span_copy(r->value), .timestamp = r->timestamp,
                        .nheaders = r->nheaders, .headers = sim_alloc((r->nheaders + 1) * sizeof *to->headers)};
-    for (size_t i = 0; i < r->nheaders; i++)
-        to->headers[i] = (struct record_header){span_copy((struct span){r->headers[i].name, strlen(r->headers[i].name)}),
-                                                span_copy(r->headers[i].value)};
+    for (size_t i = 0; i < r->nheaders; i++) {
+        struct span name = {r->headers[i].name, strlen(r->headers[i].name)};
+        to->headers[i] = (struct record_header){span_copy(name), span_copy(r->headers[i].value)};
+    }
     return to;
 }
 

@@ -69,7 +69,8 @@ static void run_claim(struct call *call)
 {
     struct store_call *c = (struct store_call *)call;
     // A client that claims recognises another server by its run id; n and owner must do without, too.
-    c->result = mem_store_ops.claim(sim.plan.blind ? stray : client_of(c), &c->key, &c->owner, &c->cursor, &c->empty, &c->why);
+    struct mem_client *client = sim.plan.blind ? stray : client_of(c);
+    c->result = mem_store_ops.claim(client, &c->key, &c->owner, &c->cursor, &c->empty, &c->why);
     for (int i = 0; i < c->cursor.ntails; i++)
         c->cursor.tails[i].topic = topic_names[topic_of(c->cursor.tails[i].topic)];
     act(c->key.partition, c->result, "redis: partition %d claimed by %s: %d, cursor %lld, n %llu", c->key.partition,
@@ -158,8 +159,8 @@ static int store_load(void *ctx, const struct part_key *p, const struct owner *o
     act(w->number, r, "worker %d: loaded %zu of partition %d: %d", w->number, nitems, p->partition, r);
     for (size_t i = 0; sim.trace && r == PORT_OK && i < nitems; i++)
         act(i, 0, "    model %d, bucket %llu, %.*s: %zu bytes, %zu fields", items[i].model,
-            (unsigned long long)items[i].bucket, (int)items[i].customer.n, items[i].customer.p ? items[i].customer.p : "",
-            items[i].state.n, items[i].nfields);
+            (unsigned long long)items[i].bucket, (int)items[i].customer.n,
+            items[i].customer.p ? items[i].customer.p : "", items[i].state.n, items[i].nfields);
     return r;
 }
 
@@ -307,8 +308,9 @@ static void run_flush(struct call *call)
         c->result = why_not(&c->why, PORT_REFUSED, "out of memory");
     else
         c->result = mem_store_ops.flush(client_of(c), &c->key, &c->owner, &c->flush, &c->why);
-    act(c->next.offset, c->result, "redis: partition %d flushed by %s: %d; cursor %lld, clock %lld, n %llu, %zu states, "
-        "%zu splits%s", c->key.partition, owner.text, c->result, (long long)c->next.offset, (long long)c->next.clock,
+    act(c->next.offset, c->result, "redis: partition %d flushed by %s: %d; cursor %lld, clock %lld, n %llu, %zu "
+        "states, %zu splits%s", c->key.partition, owner.text, c->result, (long long)c->next.offset,
+        (long long)c->next.clock,
         (unsigned long long)n, c->flush.nwrites, c->flush.nsplits, c->call.waiting ? "" : " (late)");
     if (c->result == PORT_OK)
         checks_flushed(c->key.partition, &c->flush, mine);

@@ -1,4 +1,4 @@
-// Daemons' workers and their supervisor. A worker that dies takes its engine with it; what it has sent may still arrive.
+// Daemons' workers and their supervisor. A worker that dies takes its engine with it; what it has sent may yet arrive.
 #include "worker.h"
 
 #include <stdio.h>

@@ -130,7 +130,8 @@ static void commit_output(struct rec *r, const struct said *s)
     if (s->ordinal > seen->cap) {
         size_t cap = s->ordinal * 2 + 8;
         struct rec **v = sim_alloc(cap * sizeof(struct rec *));
-        memcpy(v, seen->got, seen->cap * sizeof *v);
+        for (size_t i = 0; i < seen->cap; i++)
+            v[i] = seen->got[i];
         seen->got = v;
         seen->cap = cap;
     }
@@ -144,7 +145,8 @@ static void commit_dead(int partition, const struct rec *r, const struct said *s
     if ((size_t)s->offset >= checks.parts[partition].dead_cap) {
         size_t cap = (size_t)s->offset * 2 + 64;
         const struct rec **v = sim_alloc(cap * sizeof(struct rec *));
-        memcpy(v, checks.parts[partition].dead, checks.parts[partition].dead_cap * sizeof *v);
+        for (size_t i = 0; i < checks.parts[partition].dead_cap; i++)
+            v[i] = checks.parts[partition].dead[i];
         checks.parts[partition].dead = v;
         checks.parts[partition].dead_cap = cap;
     }

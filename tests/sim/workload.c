@@ -130,7 +130,8 @@ const struct fact *fact_at(int partition, int64_t offset)
     if ((size_t)offset >= facts_cap[partition]) {
         size_t cap = (size_t)offset * 2 + 64;
         struct fact **v = sim_alloc(cap * sizeof *v);
-        memcpy(v, facts[partition], facts_cap[partition] * sizeof *v);
+        for (size_t i = 0; i < facts_cap[partition]; i++)
+            v[i] = facts[partition][i];
         facts[partition] = v;
         facts_cap[partition] = cap;
     }

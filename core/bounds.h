@@ -27,10 +27,10 @@ enum {
 };
 
 #define MS_PER_DAY INT64_C(86400000)
-#define DURATION_MS_MAX (INT64_C(36525) * MS_PER_DAY)     // 100 years
-#define TIME_MS_MAX INT64_C(253402300799999)              // 9999-12-31T23:59:59.999Z; event times start at 1970
-#define VALUE_MILLI_MAX INT64_C(1000000000000000)         // 10^12 in thousandths: at or beyond is no value
-#define NEVER INT64_MAX                                   // no such instant
+#define DURATION_MS_MAX (INT64_C(36525) * MS_PER_DAY) // 100 years
+#define TIME_MS_MAX INT64_C(253402300799999)          // 9999-12-31T23:59:59.999Z; event times start at 1970
+#define VALUE_MILLI_MAX INT64_C(1000000000000000)     // 10^12 in thousandths: at or beyond is no value
+#define NEVER INT64_MAX                               // no such instant
 
 _Static_assert(SIGNALS_MAX <= 64 && STAGES_MAX <= 64, "sets are 64 bits");
 _Static_assert(STAGE_TRIGGERS_MAX <= 64 && EVER_TRIGGERS_MAX <= 64, "spent triggers are 64 bits");

@@ -10,15 +10,15 @@ enum entry_state {
 };
 
 struct entry {
-    uint64_t hash;     // of the id
-    int64_t armed;     // ms UTC: its key in the heap; valid if heap_at >= 0
-    int32_t heap_at;   // index in the heap, or -1
-    int32_t dirty_at;  // index in the list of unflushed entries, or -1
+    uint64_t hash;    // of the id
+    int64_t armed;    // ms UTC: its key in the heap; valid if heap_at >= 0
+    int32_t heap_at;  // index in the heap, or -1
+    int32_t dirty_at; // index in the list of unflushed entries, or -1
     uint16_t id_bytes;
     uint8_t model;
-    uint8_t state;     // enum entry_state
-    bool stored;       // the store has a state of it
-    bool used;         // since the evicting hand last came by
+    uint8_t state;      // enum entry_state
+    bool stored;        // the store has a state of it
+    bool used;          // since the evicting hand last came by
     struct customer *c; // both inside this allocation
     char *id;
 };
@@ -30,7 +30,7 @@ struct cache {
     size_t nheap, heap_cap;
     struct entry **dirty;
     size_t ndirty, dirty_cap;
-    size_t bytes;         // of everything here
+    size_t bytes; // of everything here
 };
 
 uint64_t cache_hash(struct span id); // of the id alone: models may change their places in the program

@@ -12,9 +12,9 @@ static inline void cleanup_free(void *p)
 
 #define _cleanup_free_ _cleanup_(cleanup_free)
 
-#define DEFINE_CLEANUP(type, fn)                                                                                    \
-    static inline void fn##_p(type **p)                                                                             \
-    {                                                                                                               \
-        if (*p)                                                                                                     \
-            fn(*p);                                                                                                 \
+#define DEFINE_CLEANUP(type, fn) \
+    static inline void fn##_p(type **p) \
+    { \
+        if (*p) \
+            fn(*p); \
     }

@@ -4,20 +4,20 @@
 #include "model.h"
 
 struct customer {
-    int64_t clock;    // ms UTC: the largest effective time already applied; never goes back
-    int64_t first;    // ms UTC: smallest own time of its events
-    int64_t last;     // ms UTC: largest own time of its events
-    int64_t entered;  // ms UTC: when this visit began
-    int64_t due;      // ms UTC: earliest deadline, NEVER if none; derived, not stored
+    int64_t clock;     // ms UTC: the largest effective time already applied; never goes back
+    int64_t first;     // ms UTC: smallest own time of its events
+    int64_t last;      // ms UTC: largest own time of its events
+    int64_t entered;   // ms UTC: when this visit began
+    int64_t due;       // ms UTC: earliest deadline, NEVER if none; derived, not stored
     int64_t energy_at; // ms UTC: the score's anchor; valid if energy != 0
-    double energy;    // weighted, faded engagement at energy_at
-    uint64_t spent;   // `in` triggers of this stage that have fired in this visit
-    uint64_t ever;    // `once: ever` triggers that have fired
-    uint32_t ordinal; // of the last output; 0: none
+    double energy;     // weighted, faded engagement at energy_at
+    uint64_t spent;    // `in` triggers of this stage that have fired in this visit
+    uint64_t ever;     // `once: ever` triggers that have fired
+    uint32_t ordinal;  // of the last output; 0: none
     uint16_t stage;
-    uint8_t moves;    // by deadline rules since its last event; kept if model.rests
+    uint8_t moves;       // by deadline rules since its last event; kept if model.rests
     bool objective_done; // met or missed in this visit
-    int64_t slot[];   // model.nslots
+    int64_t slot[];      // model.nslots
 };
 
 size_t customer_bytes(const struct model *m);

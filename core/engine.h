@@ -15,21 +15,21 @@ struct campaign_topic {
 struct engine_config { // everything in it outlives the engine
     const struct program *program;
     const char *app;
-    const char *source;       // topic
-    int32_t partitions;       // of it
-    bool reset_latest;        // where a first start begins
+    const char *source;                 // topic
+    int32_t partitions;                 // of it
+    bool reset_latest;                  // where a first start begins
     const char *transitions, *triggers; // topics; NULL: none
     const char *dead_letters, *journal;
     const struct campaign_topic *campaigns;
     size_t ncampaigns;
     enum output_format format;
-    bool binary;              // CloudEvents binary mode: attributes as headers, `data` as the value
-    int64_t max_age_ms;       // NEVER: publish all
+    bool binary;        // CloudEvents binary mode: attributes as headers, `data` as the value
+    int64_t max_age_ms; // NEVER: publish all
     bool exactly_once;
     size_t batch_events;
     size_t flush_customers;
     int64_t flush_every_ms;
-    size_t cache_bytes;       // of this worker
+    size_t cache_bytes; // of this worker
 };
 
 struct engine;
@@ -51,13 +51,13 @@ struct engine_part { // a snapshot of one partition
     int32_t partition;
     enum part_state state;
     char owner[25];
-    int64_t position;  // next event to step
-    int64_t cursor;    // next event whose effect is not in the store
-    int64_t clock;     // ms UTC; INT64_MIN: none
-    int64_t reached;   // the partition's end if all before it is read, else -1
-    uint64_t n;        // flushes
+    int64_t position; // next event to step
+    int64_t cursor;   // next event whose effect is not in the store
+    int64_t clock;    // ms UTC; INT64_MIN: none
+    int64_t reached;  // the partition's end if all before it is read, else -1
+    uint64_t n;       // flushes
     uint64_t customers[MODELS_MAX];
-    const char *reason; // halted or taking: why; valid until the next call into the engine
+    const char *reason;   // halted or taking: why; valid until the next call into the engine
     const int64_t *stats; // by index of engine_stat_name; valid likewise
 };
 

@@ -1,7 +1,8 @@
 // What the rooms of the engine share. engine.c: rounds and assignments; engine_take.c: taking a partition, the end of
 // a replay; engine_step.c: events and deadlines; engine_publish.c: outputs, transactions, decisions; engine_flush.c:
-// the atomic write; engine_switch.c: another program. Their functions return 0, or negative (fatal). A port that fails leaves its partition in doubt: it
-// is dropped on the spot by part_doubt (or part_halt), so after each call part_running tells whether to go on.
+// the atomic write; engine_switch.c: another program. Their functions return 0, or negative (fatal). A port that fails
+// leaves its partition in doubt: it is dropped on the spot by part_doubt (or part_halt), so after each call
+// part_running tells whether to go on.
 #pragma once
 #include "cache.h"
 #include "engine.h"
@@ -22,7 +23,7 @@ enum {
     SWEEP_BACKLOG_MS = 500,    // between two sweeps of stored buckets while there is more to read
 };
 
-struct version { // of a model, kept beside the states
+struct version {       // of a model, kept beside the states
     char *name, *text; // owned
     size_t text_bytes;
     uint32_t number;
@@ -48,42 +49,42 @@ struct part {
     char *topic; // owned
     struct part_key key;
     enum part_state state;
-    bool fenced;            // the last doubt was another owner: prove membership before claiming
-    bool contradicted;      // it looked as if it had to halt: looks again after proving membership, and then does
-    bool seen_cursor;       // this worker has seen a cursor of it: an empty store is a lost one
+    bool fenced;       // the last doubt was another owner: prove membership before claiming
+    bool contradicted; // it looked as if it had to halt: looks again after proving membership, and then does
+    bool seen_cursor;  // this worker has seen a cursor of it: an empty store is a lost one
     struct owner owner;
-    struct cursor cursor;   // as stored; tails by engine topic
+    struct cursor cursor;      // as stored; tails by engine topic
     int64_t tails[TOPICS_MAX]; // by engine topic: accounted for by what is published; -1: never used
-    int64_t position;       // next offset to step
-    int64_t clock;          // ms UTC; INT64_MIN: no event yet
-    int64_t committed;      // the group's offset: what is sent is never below; -1: none
+    int64_t position;          // next offset to step
+    int64_t clock;             // ms UTC; INT64_MIN: no event yet
+    int64_t committed;         // the group's offset: what is sent is never below; -1: none
     int64_t committed_clock;
-    int64_t sent;           // offset last sent in a transaction
-    int64_t decided;        // events before this offset were decided before: journal, not wall clock
+    int64_t sent;    // offset last sent in a transaction
+    int64_t decided; // events before this offset were decided before: journal, not wall clock
     struct cache cache;
     struct published published;
     struct versions versions;
     struct former_stats former;
     uint64_t buckets[MODELS_MAX], customers[MODELS_MAX]; // with what is unflushed
-    int64_t *bound[MODELS_MAX];    // by bucket: no score in the store is above it; NEVER: unknown
+    int64_t *bound[MODELS_MAX];                          // by bucket: no score in the store is above it; NEVER: unknown
     size_t nbound[MODELS_MAX];
-    size_t unknown;         // entries of the cache that are not loaded yet
+    size_t unknown;                        // entries of the cache that are not loaded yet
     struct flush_due exact[SWEEP_BUCKETS]; // scores of swept buckets, for the next flush
     size_t nexact;
-    bool advancing;         // wall time moved the clock, and nothing has fired yet: it may not have happened
-    int64_t clock_before;   // valid if advancing
-    int64_t stored_next;    // ms UTC: lower bound of the deadlines of customers that are not in the cache
+    bool advancing;       // wall time moved the clock, and nothing has fired yet: it may not have happened
+    int64_t clock_before; // valid if advancing
+    int64_t stored_next;  // ms UTC: lower bound of the deadlines of customers that are not in the cache
     int64_t *stats, *stats_stored;
-    size_t outputs;         // in the open transaction
-    bool valueless;         // dead letters leave their values out: the last one was too large for its topic
-    int64_t dirty_since;    // mono ms of the first unflushed change; valid if anything is unflushed
+    size_t outputs;      // in the open transaction
+    bool valueless;      // dead letters leave their values out: the last one was too large for its topic
+    int64_t dirty_since; // mono ms of the first unflushed change; valid if anything is unflushed
     int64_t swept_at, wall_checked_at, looked_at; // mono ms
-    int64_t retry_at, backoff_ms, taking_since; // mono ms
+    int64_t retry_at, backoff_ms, taking_since;   // mono ms
     char reason[256];
 };
 
-struct deferred { // an event whose customer must be loaded first
-    struct span customer;   // spans in the engine's arena
+struct deferred {         // an event whose customer must be loaded first
+    struct span customer; // spans in the engine's arena
     struct event_source source;
     int64_t t, value_milli; // own time; value_milli valid if has_value
     bool has_value;
@@ -106,7 +107,7 @@ struct engine {
     struct deferred *deferred;
     size_t ndeferred, deferred_cap;
     struct part *deferred_part;
-    struct entry **loads;   // those that the deferred events wait for
+    struct entry **loads; // those that the deferred events wait for
     size_t nloads, loads_cap;
     struct load_item *items;
     size_t items_cap;
@@ -117,14 +118,14 @@ struct engine {
     size_t nstats;
     int stat_stage[MODELS_MAX], stat_rule[MODELS_MAX], stat_trigger[MODELS_MAX]; // first index of each
     bool in_transaction;
-    bool sweeping;          // deadlines are left for the next round
-    bool reads;             // the last poll reached the log
+    bool sweeping;             // deadlines are left for the next round
+    bool reads;                // the last poll reached the log
     int64_t transaction_since; // mono ms
-    size_t batch;           // events a round: halved after an abort, doubled after some successes
-    unsigned successes;     // since the last abort
-    bool alone;             // after an abort: one partition a transaction, until the batch is whole again
-    int64_t wall, mono;     // ms, at the start of the round
-    int64_t offsets_at;     // mono ms of the last transaction
+    size_t batch;              // events a round: halved after an abort, doubled after some successes
+    unsigned successes;        // since the last abort
+    bool alone;                // after an abort: one partition a transaction, until the batch is whole again
+    int64_t wall, mono;        // ms, at the start of the round
+    int64_t offsets_at;        // mono ms of the last transaction
 };
 
 // engine.c
@@ -132,8 +133,8 @@ void note(const struct engine *e, enum note_level level, const struct part *p, c
     __attribute__((format(printf, 4, 5)));
 void part_doubt(struct engine *e, struct part *p, int result, const char *what, const char *why);
 void part_halt(struct engine *e, struct part *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-// What was read contradicts what is published or stored. A former owner may see such things while the real one writes: so
-// the first time it is a doubt, and the second time, with membership proven in between, a halt.
+// What was read contradicts what is published or stored. A former owner may see such things while the real one writes:
+// so the first time it is a doubt, and the second time, with membership proven in between, a halt.
 void part_contradiction(struct engine *e, struct part *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int engine_topic(struct engine *e, const char *name); // its index, added when new; -1: too many, or no memory
 const struct model *engine_model(const struct engine *e, int model);
@@ -159,10 +160,10 @@ int state_read(struct engine *e, struct part *p, int model, struct span state, s
 
 // engine_step.c
 int part_event(struct engine *e, struct part *p, const struct record *r);
-int part_deferred(struct engine *e, struct part *p);   // loads and steps what part_event put off
+int part_deferred(struct engine *e, struct part *p); // loads and steps what part_event put off
 int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more);
 int part_wall(struct engine *e, struct part *p);
-void part_advance(struct part *p, int64_t offset);     // applies decisions made before the event at offset
+void part_advance(struct part *p, int64_t offset);                // applies decisions made before the event at offset
 bool part_complete(const struct engine *e, const struct part *p); // every customer is in the cache
 
 // engine_publish.c

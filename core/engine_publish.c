@@ -121,8 +121,11 @@ static bool skipped(struct engine *e, struct part *p, const struct output *o, co
     struct published_id *f = published_find(&p->published, id);
     if (f) {
         if (strcmp(f->digest, digest) != 0) {
-            part_contradiction(e, p, "output %.*s is published with digest %s, the replay makes it %s: the program or the log "
-                      "differs from the one that published it", (int)id.n, id.p, f->digest, digest);
+            part_contradiction(
+                e, p,
+                "output %.*s is published with digest %s, the replay makes it %s: the program or the log "
+                "differs from the one that published it",
+                (int)id.n, id.p, f->digest, digest);
             return true;
         }
         p->published.left -= !f->seen;
@@ -133,8 +136,8 @@ static bool skipped(struct engine *e, struct part *p, const struct output *o, co
     if (!topic || !published_later(&p->published, id, o->effect->ordinal))
         return false;
     if (effect_is_transition(o->effect))
-        part_contradiction(e, p, "transition %.*s is missing in %s, though a later output of the customer is there", (int)id.n,
-                  id.p, topic);
+        part_contradiction(e, p, "transition %.*s is missing in %s, though a later output of the customer is there",
+                           (int)id.n, id.p, topic);
     return true; // a trigger that was stale when it was due
 }
 
@@ -280,8 +283,7 @@ static int journal(struct engine *e, struct part *p, const char *kind, int64_t o
     return produce(e, p, &out, why);
 }
 
-static void journal_head(struct json_writer *j, const struct engine *e, const char *kind, int64_t offset,
-                         int64_t clock)
+static void journal_head(struct json_writer *j, const struct engine *e, const char *kind, int64_t offset, int64_t clock)
 {
     json_object(j);
     json_key(j, "kind"), json_text(j, kind);

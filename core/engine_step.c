@@ -49,8 +49,7 @@ static int customer_event(struct engine *e, struct part *p, struct entry *entry,
     if (r || !part_running(p))
         return r;
     e->effects.n = 0;
-    if ((r = step_event(engine_model(e, entry->model), entry->c, created, t, value_milli, signals, &e->effects,
-                        &late)))
+    if ((r = step_event(engine_model(e, entry->model), entry->c, created, t, value_milli, signals, &e->effects, &late)))
         return r;
     if (created) {
         entry->state = ENTRY_KNOWN;
@@ -142,7 +141,8 @@ static void unreadable(struct engine *e, struct part *p, int model, struct span 
 {
     uint32_t version = 0;
     customer_version((const uint8_t *)state.p, state.n, &version);
-    part_halt(e, p, "the state of customer %.*s in model %s (%zu bytes, version %" PRIu32 ") cannot be read: it is damaged, "
+    part_halt(e, p,
+              "the state of customer %.*s in model %s (%zu bytes, version %" PRIu32 ") cannot be read: it is damaged, "
               "or the text of that version is lost; restore Redis from a backup, or run engagectl rebuild",
               (int)(id.n < 64 ? id.n : 64), id.p, engine_model(e, model)->name, state.n, version);
 }
@@ -213,7 +213,8 @@ int part_deferred(struct engine *e, struct part *p)
     for (size_t i = 0; r == 0 && i < e->ndeferred && part_running(p); i++) {
         struct deferred *d = &e->deferred[i];
         struct entry *entry = cache_find(&p->cache, d->hash, d->model, d->customer);
-        r = customer_event(e, p, entry, d->t, d->has_value ? &d->value_milli : NULL, d->signals, &d->source, d->clock_before, d->clock);
+        r = customer_event(e, p, entry, d->t, d->has_value ? &d->value_milli : NULL, d->signals, &d->source,
+                           d->clock_before, d->clock);
     }
     e->ndeferred = e->nloads = e->arena_n = 0;
     return r;

@@ -177,16 +177,17 @@ static int fits(struct engine *e, struct part *p, const struct model *m)
     if (r < 0)
         return r;
     if (r > 0) {
-        part_halt(e, p, "version %" PRIu32 " of model %s, which wrote states here, does not compile any more", last->number,
-                  m->name);
+        part_halt(e, p, "version %" PRIu32 " of model %s, which wrote states here, does not compile any more",
+                  last->number, m->name);
         return 0;
     }
     for (int i = 0; i < last->model->nstages; i++) {
         int64_t n = population(p, m->name, last->model->stages[i].name);
         if (n > 0 && migrate_stage(last->model, i, m) == NONE) {
-            part_halt(e, p, "version %" PRIu32 " of model %s has no stage %s, where %" PRId64 " customers are: add "
-                      "`migrate: {%s: STAGE}` to %s", m->version, m->name, last->model->stages[i].name, n,
-                      last->model->stages[i].name, m->file);
+            part_halt(e, p,
+                      "version %" PRIu32 " of model %s has no stage %s, where %" PRId64 " customers are: add "
+                      "`migrate: {%s: STAGE}` to %s",
+                      m->version, m->name, last->model->stages[i].name, n, last->model->stages[i].name, m->file);
             return 0;
         }
     }

@@ -69,10 +69,13 @@ static int journal_end(struct engine *e, struct part *p, int64_t *ret_high, stru
 static int without_cursor(struct engine *e, struct part *p, bool empty, bool begun, struct why *why)
 {
     if (!empty || begun || p->seen_cursor) {
-        part_halt(e, p, "Redis has %s, but %s: its data is lost; restore it, or run engagectl rebuild to step the log "
-                  "again from the start", empty ? "nothing of this partition" : "states of this partition and no cursor",
-                  begun ? "the consumer group has offsets, or the journal entries" : p->seen_cursor
-                  ? "had a cursor before" : "should have one");
+        part_halt(e, p,
+                  "Redis has %s, but %s: its data is lost; restore it, or run engagectl rebuild to step the log "
+                  "again from the start",
+                  empty ? "nothing of this partition" : "states of this partition and no cursor",
+                  begun            ? "the consumer group has offsets, or the journal entries"
+                  : p->seen_cursor ? "had a cursor before"
+                                   : "should have one");
         return PORT_OK;
     }
     return first_cursor(e, p, &p->cursor, why);
@@ -105,13 +108,15 @@ static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail,
     int r = e->ports.log->ends(e->ports.log_ctx, &key, &start, &high, &stable, why);
     if (r != PORT_OK)
         return r;
-    // A transaction's marker may lie in between. And where the group's offset says that nothing was published beyond the
-    // states, retention took only what they account for.
+    // A transaction's marker may lie in between. And where the group's offset says that nothing was published beyond
+    // the states, retention took only what they account for.
     bool beyond = !e->config.exactly_once || p->committed > p->cursor.offset || p->committed_clock > p->cursor.clock;
     if (tail >= 0 && ((start > tail + 1 && beyond) || tail > high + 1)) {
-        part_halt(e, p, "%s/%d holds offsets %" PRId64 " to %" PRId64 ", but the states account for it up to %" PRId64
-                  ": published outputs are gone, so a replay could not tell what it said; engagectl rebuild starts over",
-                  key.topic, key.partition, start, high, tail);
+        part_halt(
+            e, p,
+            "%s/%d holds offsets %" PRId64 " to %" PRId64 ", but the states account for it up to %" PRId64
+            ": published outputs are gone, so a replay could not tell what it said; engagectl rebuild starts over",
+            key.topic, key.partition, start, high, tail);
         return PORT_OK;
     }
     int64_t from = tail > start ? tail : start;
@@ -119,8 +124,10 @@ static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail,
     if (from < high) {
         r = e->ports.log->read(e->ports.log_ctx, &key, from, high, read_one, &x, why);
         if (r == PORT_AWAY && e->ports.world->mono_ms(e->ports.world_ctx) - p->taking_since > HANGING_MS)
-            part_halt(e, p, "%s: a transaction in %s/%d stays open below offset %" PRId64 ": abort it with "
-                      "kafka-transactions.sh", why->text, key.topic, key.partition, high);
+            part_halt(e, p,
+                      "%s: a transaction in %s/%d stays open below offset %" PRId64 ": abort it with "
+                      "kafka-transactions.sh",
+                      why->text, key.topic, key.partition, high);
     }
     p->tails[topic] = high > from ? high : from;
     return r;
@@ -155,7 +162,8 @@ static bool cursor_fits(struct engine *e, struct part *p)
     if (c->format != CURSOR_FORMAT)
         part_halt(e, p, "the states in Redis have format %" PRIu32 ", this engaged reads %d", c->format, CURSOR_FORMAT);
     else if (c->partitions != e->config.partitions)
-        part_halt(e, p, "the topic had %" PRId32 " partitions when its states were begun and has %" PRId32 " now: "
+        part_halt(e, p,
+                  "the topic had %" PRId32 " partitions when its states were begun and has %" PRId32 " now: "
                   "customers would move between partitions; use a new topic and a new app, or run engagectl rebuild",
                   c->partitions, e->config.partitions);
     return p->state != PART_HALTED;
@@ -176,9 +184,11 @@ static int check_program(struct engine *e, struct part *p, struct why *why)
         return PORT_OK;
     if (!replay_wanted(p))
         return part_switch(e, p, why);
-    part_halt(e, p, "program %s has published more than its states in Redis tell, and this is program %s (another "
+    part_halt(e, p,
+              "program %s has published more than its states in Redis tell, and this is program %s (another "
               "model, field map, grace or time mode): start engaged with the former configuration, stop it, and come "
-              "back", p->cursor.program, e->config.program->digest);
+              "back",
+              p->cursor.program, e->config.program->digest);
     return PORT_OK;
 }
 
@@ -192,9 +202,10 @@ static int all_there(struct engine *e, struct part *p, struct why *why)
             return r;
         if (there == want)
             continue;
-        snprintf(why->text, sizeof why->text, "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64
-                 ": keys were lost or changed; restore it, or run engagectl rebuild", there, engine_model(e, m)->name,
-                 want);
+        snprintf(why->text, sizeof why->text,
+                 "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64
+                 ": keys were lost or changed; restore it, or run engagectl rebuild",
+                 there, engine_model(e, m)->name, want);
         if (!p->contradicted) { // a former owner may have counted while the real one wrote
             p->contradicted = true;
             return PORT_FENCED;
@@ -210,8 +221,10 @@ int part_log_reaches(struct engine *e, struct part *p, int64_t offset, struct wh
     int64_t start, high, stable;
     int r = e->ports.log->ends(e->ports.log_ctx, &p->key, &start, &high, &stable, why);
     if (r == PORT_OK && (offset < start || offset > high))
-        part_halt(e, p, "the log holds offsets %" PRId64 " to %" PRId64 ", the next event is to be %" PRId64
-                  ": the events in between are gone; restore them, or run engagectl rebuild", start, high, offset);
+        part_halt(e, p,
+                  "the log holds offsets %" PRId64 " to %" PRId64 ", the next event is to be %" PRId64
+                  ": the events in between are gone; restore them, or run engagectl rebuild",
+                  start, high, offset);
     return r;
 }
 
@@ -225,8 +238,8 @@ static void take_stat(void *arg, struct span field, int64_t value)
 
 // ---- the taking
 
-// *ret_begun: the group or the journal knew of the partition before the claim. The cursor comes first of all, so if there
-// is none after that, it was lost.
+// *ret_begun: the group or the journal knew of the partition before the claim. The cursor comes first of all, so if
+// there is none after that, it was lost.
 static int claim(struct engine *e, struct part *p, bool *ret_empty, bool *ret_begun, struct why *why)
 {
     int64_t journal_high;
@@ -360,8 +373,8 @@ static int leftovers(struct engine *e, struct part *p, struct why *why)
             const struct entry *entry = cache_find(&p->cache, hash, model, customer);
             struct load_item item = {.model = (int16_t)model, .customer = customer,
                                      .bucket = p->buckets[model] ? bucket_of(hash, p->buckets[model]) : 0};
-            int r = entry ? PORT_OK : e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, &item,
-                                                           1, why);
+            int r = entry ? PORT_OK
+                          : e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, &item, 1, why);
             if (r != PORT_OK)
                 return r;
             if (entry)
@@ -370,8 +383,11 @@ static int leftovers(struct engine *e, struct part *p, struct why *why)
                 ordinal = e->spare->ordinal;
         }
         if (ordinal < id->ordinal)
-            part_contradiction(e, p, "output %.*s is published, but neither the states nor the replay know of it: the program or "
-                      "the log differs from the one that published it", (int)id->text_bytes, text);
+            part_contradiction(
+                e, p,
+                "output %.*s is published, but neither the states nor the replay know of it: the program or "
+                "the log differs from the one that published it",
+                (int)id->text_bytes, text);
         id->seen = true;
         s->left--;
     }

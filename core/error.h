@@ -21,7 +21,7 @@ struct diag {
 struct diags {
     struct diag *v;
     size_t n;
-    size_t errors;   // counted even past DIAGS_MAX
+    size_t errors; // counted even past DIAGS_MAX
     size_t warnings;
 };
 

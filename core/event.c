@@ -52,8 +52,7 @@ const char *bad_reason_name(enum bad_reason r)
     return names[r];
 }
 
-__attribute__((format(printf, 3, 4)))
-static int bad(struct reading *g, enum bad_reason reason, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int bad(struct reading *g, enum bad_reason reason, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -155,8 +154,7 @@ static int open_value(struct reading *g, struct span content_type)
 }
 
 // The node at the end of a path, NULL: there is none, or it is null.
-static const void *find_path(const struct reading *g, const struct path *path, char *digits,
-                             struct found *ret)
+static const void *find_path(const struct reading *g, const struct path *path, char *digits, struct found *ret)
 {
     ret->kind = FOUND_NONE;
     if (!g->reader)
@@ -179,8 +177,8 @@ static const void *find(const struct reading *g, const struct paths *paths, char
 }
 
 // A part that a binary CloudEvent has in a header.
-static void find_attribute(const struct reading *g, const struct paths *paths, const char *header,
-                           char *digits, struct found *ret)
+static void find_attribute(const struct reading *g, const struct paths *paths, const char *header, char *digits,
+                           struct found *ret)
 {
     if (!g->binary) {
         find(g, paths, digits, ret);
@@ -201,8 +199,7 @@ static int bad_part(struct reading *g, enum bad_reason reason, const struct path
     for (int i = 0; !g->binary && i < paths->n; i++) {
         for (int k = 0; k < paths->v[i].n && n < sizeof(at); k++) {
             struct span step = paths->v[i].steps[k];
-            n += (size_t)snprintf(at + n, sizeof(at) - n, "%s/%.*s", i > 0 && k == 0 ? ", " : "", (int)step.n,
-                                  step.p);
+            n += (size_t)snprintf(at + n, sizeof(at) - n, "%s/%.*s", i > 0 && k == 0 ? ", " : "", (int)step.n, step.p);
         }
     }
     return bad(g, reason, "the %s (%s) %s", bad_reason_name(reason), n > 0 ? at : "nowhere", problem);
@@ -221,16 +218,13 @@ static bool is_whole(struct span digits)
 static const char *name_problem(const struct found *f)
 {
     switch (f->kind) {
-    case FOUND_NONE:
-        return "is missing";
+    case FOUND_NONE: return "is missing";
     case FOUND_STRING:
         if (f->text.n == 0)
             return "is empty";
         return utf8_valid(f->text.p, f->text.n) ? NULL : "is no UTF-8 text, or has a NUL in it";
-    case FOUND_NUMBER:
-        return is_whole(f->text) ? NULL : "is a number, but no whole one";
-    default:
-        return "is neither a text nor a whole number";
+    case FOUND_NUMBER: return is_whole(f->text) ? NULL : "is a number, but no whole one";
+    default: return "is neither a text nor a whole number";
     }
 }
 

@@ -35,15 +35,22 @@ struct event {
     int64_t time;         // ms UTC, 0..TIME_MS_MAX
     int64_t value_milli;  // valid if has_value
     bool has_value;
-    bool bad_value;       // a value was there, but is none (text, too large, …): counted
+    bool bad_value;                 // a value was there, but is none (text, too large, …): counted
     struct scalar props[PROPS_MAX]; // by index in field_map.props
 };
 
 enum event_format { FORMAT_AUTO, FORMAT_JSON, FORMAT_MSGPACK };
-enum event_preset { PRESET_FIELDS, PRESET_PLAIN, PRESET_SEGMENT, PRESET_RUDDERSTACK, PRESET_CLOUDEVENTS, PRESET_SNOWPLOW };
+enum event_preset {
+    PRESET_FIELDS,
+    PRESET_PLAIN,
+    PRESET_SEGMENT,
+    PRESET_RUDDERSTACK,
+    PRESET_CLOUDEVENTS,
+    PRESET_SNOWPLOW
+};
 
 enum { PATHS_MAX = 8, PATH_STEPS_MAX = 16 };
-struct path { // a JSON pointer (RFC 6901), decoded
+struct path {                          // a JSON pointer (RFC 6901), decoded
     struct span steps[PATH_STEPS_MAX]; // owned by the field map
     int index[PATH_STEPS_MAX];         // the step as an array index, or -1
     int n;
@@ -67,7 +74,8 @@ struct field_map {
 enum bad_reason {
     BAD_NONE, BAD_EMPTY, BAD_SYNTAX, BAD_CUSTOMER, BAD_TYPE, BAD_TIME, BAD_FUTURE, BAD_KEY, BAD_TOO_LARGE, BAD_REASONS
 };
-const char *bad_reason_name(enum bad_reason r); // "empty", "syntax", "customer", "type", "time", "future", "key", "too-large"
+const char *bad_reason_name(
+    enum bad_reason r); // "empty", "syntax", "customer", "type", "time", "future", "key", "too-large"
 
 // Fills the map for a preset (all but PRESET_FIELDS). 0, or negative.
 int field_map_preset(struct field_map *m, enum event_preset preset);

@@ -27,8 +27,7 @@ static int make_room(struct json_memory *m, size_t bytes)
     return m->p ? 0 : ERR_NOMEM;
 }
 
-int json_open(struct json_memory *m, struct span text, const void **ret_root,
-              char detail[static DETAIL_BYTES])
+int json_open(struct json_memory *m, struct span text, const void **ret_root, char detail[static DETAIL_BYTES])
 {
     if (make_room(m, text.n) != 0)
         return ERR_NOMEM;
@@ -63,9 +62,7 @@ static void json_look(const void *node, char digits[static NUMBER_TEXT_BYTES], s
     (void)digits;
     yyjson_val *v = (yyjson_val *)node;
     switch (yyjson_get_type(v)) {
-    case YYJSON_TYPE_NULL:
-        ret->kind = FOUND_NONE;
-        break;
+    case YYJSON_TYPE_NULL: ret->kind = FOUND_NONE; break;
     case YYJSON_TYPE_STR:
         ret->kind = FOUND_STRING;
         ret->text = (struct span){yyjson_get_str(v), yyjson_get_len(v)};
@@ -78,8 +75,7 @@ static void json_look(const void *node, char digits[static NUMBER_TEXT_BYTES], s
         ret->kind = FOUND_BOOL;
         ret->yes = yyjson_get_bool(v);
         break;
-    default:
-        ret->kind = FOUND_OTHER;
+    default: ret->kind = FOUND_OTHER;
     }
 }
 

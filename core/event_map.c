@@ -185,8 +185,7 @@ char *field_map_describe(const struct field_map *m)
     // By how they read, not by name: a preset and the same fields written by hand are alike.
     bool calls = m->preset == PRESET_SEGMENT || m->preset == PRESET_RUDDERSTACK;
     fprintf(f, "record %s\n", calls ? "calls" : m->preset == PRESET_CLOUDEVENTS ? "cloudevents" : "fields");
-    fprintf(f, "format %s\n",
-            m->format == FORMAT_JSON ? "json" : m->format == FORMAT_MSGPACK ? "msgpack" : "auto");
+    fprintf(f, "format %s\n", m->format == FORMAT_JSON ? "json" : m->format == FORMAT_MSGPACK ? "msgpack" : "auto");
     fprintf(f, "key %s\n", m->key_is_customer ? "customer" : "any");
     describe_paths(f, "customer", &m->customer);
     describe_paths(f, "type", &m->type);

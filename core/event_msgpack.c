@@ -17,10 +17,10 @@ enum item_kind {
 
 struct item {
     enum item_kind kind;
-    size_t head;     // bytes before the payload or the children
-    uint64_t n;      // payload bytes; list: children; map: pairs
-    uint64_t bits;   // number or bool, as it stands in the bytes (int: extended to 64 bits)
-    int8_t ext;      // ext: its type
+    size_t head;   // bytes before the payload or the children
+    uint64_t n;    // payload bytes; list: children; map: pairs
+    uint64_t bits; // number or bool, as it stands in the bytes (int: extended to 64 bits)
+    int8_t ext;    // ext: its type
 };
 
 static uint64_t big_endian(const uint8_t *p, size_t n)
@@ -54,8 +54,7 @@ static const struct {
 
 // What begins at p, looking at no more than `left` bytes. False: they end too early, or it is no msgpack.
 // Inline saves a sixth of an event's time.
-__attribute__((always_inline))
-static inline bool read_item(const uint8_t *p, size_t left, struct item *ret)
+__attribute__((always_inline)) static inline bool read_item(const uint8_t *p, size_t left, struct item *ret)
 {
     if (left < 1)
         return false;
@@ -79,27 +78,21 @@ static inline bool read_item(const uint8_t *p, size_t left, struct item *ret)
     uint64_t number = big_endian(p + 1, bytes);
     ret->head = 1 + bytes;
     switch (ret->kind) {
-    case ITEM_NIL:
-        break;
-    case ITEM_BOOL:
-        ret->bits = c & 1;
-        break;
+    case ITEM_NIL: break;
+    case ITEM_BOOL: ret->bits = c & 1; break;
     case ITEM_INT:
         number <<= 64 - 8 * bytes;
         ret->bits = (uint64_t)((int64_t)number >> (64 - 8 * bytes));
         break;
     case ITEM_UINT:
     case ITEM_FLOAT:
-    case ITEM_DOUBLE:
-        ret->bits = number;
-        break;
+    case ITEM_DOUBLE: ret->bits = number; break;
     case ITEM_EXT:
         if (left < ret->head + 1)
             return false;
         ret->ext = (int8_t)p[ret->head++];
         // fall through
-    default:
-        ret->n = bytes ? number : formats[c & 0x1f].fixed;
+    default: ret->n = bytes ? number : formats[c & 0x1f].fixed;
     }
     return true;
 }
@@ -239,9 +232,7 @@ static void msgpack_look(const void *node, char digits[static NUMBER_TEXT_BYTES]
     struct item i = item_at(p);
     ret->kind = FOUND_OTHER;
     switch (i.kind) {
-    case ITEM_NIL:
-        ret->kind = FOUND_NONE;
-        break;
+    case ITEM_NIL: ret->kind = FOUND_NONE; break;
     case ITEM_STR:
         ret->kind = FOUND_STRING;
         ret->text = (struct span){(const char *)p + i.head, i.n};
@@ -260,15 +251,12 @@ static void msgpack_look(const void *node, char digits[static NUMBER_TEXT_BYTES]
         ret->text = (struct span){digits, strlen(digits)};
         break;
     case ITEM_FLOAT:
-    case ITEM_DOUBLE:
-        look_float(&i, digits, ret);
-        break;
+    case ITEM_DOUBLE: look_float(&i, digits, ret); break;
     case ITEM_EXT:
         if (i.ext == -1)
             look_timestamp(p + i.head, i.n, ret);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 

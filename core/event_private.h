@@ -34,7 +34,6 @@ enum { DETAIL_BYTES = 256 };
 
 // 0: *ret_root lives until the next call with this memory, or until its p is freed. 1: no JSON, detail says
 // why. Negative: no memory.
-int json_open(struct json_memory *m, struct span text, const void **ret_root,
-              char detail[static DETAIL_BYTES]);
+int json_open(struct json_memory *m, struct span text, const void **ret_root, char detail[static DETAIL_BYTES]);
 // 0: *ret_root points into the bytes. 1: not exactly one msgpack value, detail says why.
 int msgpack_open(struct span bytes, const void **ret_root, char detail[static DETAIL_BYTES]);

@@ -202,7 +202,9 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t compare_changes(const struct model *m, const struct compare *k, const struct customer *c, int64_t now)
 {
     switch (k->fact) {
-    case FACT_SINCE: case FACT_IN_STAGE: case FACT_AGE: {
+    case FACT_SINCE:
+    case FACT_IN_STAGE:
+    case FACT_AGE: {
         int64_t base = base_of(m, k, c);
         if (base == NEVER || base + k->literal + 1 <= now)
             return NEVER;
@@ -239,7 +241,8 @@ static int64_t expr_changes(const struct model *m, int root, const struct custom
 {
     const struct node *n = &m->nodes[root];
     switch (n->kind) {
-    case NODE_AND: case NODE_OR: return earlier(expr_changes(m, n->a, c, now), expr_changes(m, n->b, c, now));
+    case NODE_AND:
+    case NODE_OR: return earlier(expr_changes(m, n->a, c, now), expr_changes(m, n->b, c, now));
     case NODE_NOT: return expr_changes(m, n->a, c, now);
     default: return compare_changes(m, &n->c, c, now);
     }

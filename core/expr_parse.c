@@ -18,20 +18,20 @@ struct parser {
     bool wrong;         // any mistake was reported
 };
 
-#define mistake_at(x, where, ...)                                                                            \
-    do {                                                                                                     \
-        int line_, column_;                                                                                  \
-        scalar_place((x)->k, (x)->scalar, (where), &line_, &column_);                                        \
-        (x)->wrong = true;                                                                                   \
-        diag_add((x)->k->d, false, (x)->k->file, line_, column_, __VA_ARGS__);                               \
+#define mistake_at(x, where, ...) \
+    do { \
+        int line_, column_; \
+        scalar_place((x)->k, (x)->scalar, (where), &line_, &column_); \
+        (x)->wrong = true; \
+        diag_add((x)->k->d, false, (x)->k->file, line_, column_, __VA_ARGS__); \
     } while (0)
 
 // ---- tokens
 
 static bool word_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.' || (unsigned char)c >= 0x80; // letters of other alphabets, for the message
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.' || (unsigned char)c >= 0x80; // letters of other alphabets, for the message
 }
 
 static void next(struct parser *x)
@@ -185,8 +185,7 @@ static void check_fact(struct parser *x, const struct compare *c, const char *at
 {
     bool of_value = c->fact == FACT_SUM || c->fact == FACT_MEAN || c->fact == FACT_VALUE;
     if (of_value && c->signal != NONE && !x->k->valued[c->signal])
-        mistake_at(x, at, "signal '%s' keeps no values; give it 'value: true'",
-                   x->k->m->signals[c->signal].name);
+        mistake_at(x, at, "signal '%s' keeps no values; give it 'value: true'", x->k->m->signals[c->signal].name);
     if (c->fact == FACT_SCORE && !x->k->score_given)
         mistake_at(x, at, "the model has no score; add 'score:' with half_life, potential and weights");
 }
@@ -212,11 +211,10 @@ static int parse_fact(struct parser *x, struct compare *c)
         if (nearest)
             mistake_at(x, at, "unknown fact '%s'; did you mean '%s'?", name, nearest);
         else
-            mistake_at(
-                x, at,
-                "unknown fact '%s'; a comparison begins with count(...), sum(...), mean(...), value(...), "
-                "since(...), gap(...), in_stage, age, visits(...), score or trend(...)",
-                name);
+            mistake_at(x, at,
+                       "unknown fact '%s'; a comparison begins with count(...), sum(...), mean(...), value(...), "
+                       "since(...), gap(...), in_stage, age, visits(...), score or trend(...)",
+                       name);
         return NONE;
     }
     *c = (struct compare){.fact = facts[row].fact, .signal = NONE, .stage = NONE};
@@ -283,11 +281,9 @@ static int add_node(struct parser *x, struct node n, int height, const char *at)
     if (m->nnodes == NODES_MAX || height > EXPR_DEPTH_MAX) {
         x->failed = true;
         if (m->nnodes == NODES_MAX)
-            mistake_at(x, at, "the model's expressions have more than %d parts; make them smaller",
-                       NODES_MAX);
+            mistake_at(x, at, "the model's expressions have more than %d parts; make them smaller", NODES_MAX);
         else
-            mistake_at(x, at, "the expression joins or nests more than %d parts; make it smaller",
-                       EXPR_DEPTH_MAX);
+            mistake_at(x, at, "the expression joins or nests more than %d parts; make it smaller", EXPR_DEPTH_MAX);
         return NONE;
     }
     x->k->nodes[m->nnodes] = n;
@@ -310,9 +306,8 @@ static void parse_literal(struct parser *x, struct compare *c, int row)
                    facts[row].name, (int)(n < 80 ? n : 80), text);
     } else if (!facts[row].duration && parse_decimal(text, n, &c->literal) != 0) {
         x->failed = true;
-        mistake_at(x, text, "'%s' is compared with a number, but '%.*s' is %s; write one, such as 3",
-                   facts[row].name, (int)(n < 80 ? n : 80), text,
-                   parse_duration(text, n, &other) == 0 ? "a duration" : "none");
+        mistake_at(x, text, "'%s' is compared with a number, but '%.*s' is %s; write one, such as 3", facts[row].name,
+                   (int)(n < 80 ? n : 80), text, parse_duration(text, n, &other) == 0 ? "a duration" : "none");
     }
     if (!x->failed && c->fact == FACT_COUNT_WINDOW && recent_needed(c) > RECENT_MAX)
         mistake_at(x, text, "a count in a window is exact up to %d; use a smaller number", RECENT_MAX);
@@ -351,7 +346,7 @@ static int parse_or(struct parser *x);
 static int parse_unary(struct parser *x)
 {
     bool not = is(x, "not");
-    if (!not &&!is(x, "("))
+    if (!not&&!is(x, "("))
         return parse_comparison(x);
     if (++x->depth > EXPR_DEPTH_MAX) {
         if (!x->failed)
@@ -365,9 +360,8 @@ static int parse_unary(struct parser *x)
     x->depth--;
     if (a == NONE)
         return NONE;
-    if (not )
-        return add_node(x, (struct node){.kind = NODE_NOT, .a = (int16_t)a, .b = NONE}, x->k->height[a] + 1,
-                        at);
+    if (not)
+        return add_node(x, (struct node){.kind = NODE_NOT, .a = (int16_t)a, .b = NONE}, x->k->height[a] + 1, at);
     return skip(x, ")", "'and', 'or' or ')'") ? a : NONE;
 }
 

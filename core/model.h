@@ -32,27 +32,27 @@ struct compare {
 };
 
 struct node {
-    uint8_t kind;  // enum node_kind
-    int16_t a, b;  // children (NODE_NOT: a), always smaller indexes than the node's own
+    uint8_t kind; // enum node_kind
+    int16_t a, b; // children (NODE_NOT: a), always smaller indexes than the node's own
     struct compare c;
 };
 
 // ---- facts: where a customer keeps what the model uses of a signal. Slot numbers, NONE if not kept.
 
 struct signal_slots {
-    int16_t count;         // events ever
-    int16_t count_visit;   // events in this visit
-    int16_t sum, nvalues;  // thousandths; events with a value
+    int16_t count;           // events ever
+    int16_t count_visit;     // events in this visit
+    int16_t sum, nvalues;    // thousandths; events with a value
     int16_t value, value_at; // latest by own time; value_at NEVER: none yet
-    int16_t last;          // own time of the latest event, NEVER: none yet
-    int16_t previous;      // own time of the one before it, NEVER: none
-    int16_t recent;        // first of 1 + recent_max slots: how many, then own times, latest first
+    int16_t last;            // own time of the latest event, NEVER: none yet
+    int16_t previous;        // own time of the one before it, NEVER: none
+    int16_t recent;          // first of 1 + recent_max slots: how many, then own times, latest first
     int16_t recent_max;
 };
 
 struct where {
-    struct span property;  // name
-    int16_t prop;          // index in field_map.props, set by program_link
+    struct span property; // name
+    int16_t prop;         // index in field_map.props, set by program_link
     int16_t nvalues;
     const struct scalar *values; // any of them
 };
@@ -60,7 +60,7 @@ struct where {
 struct signal {
     const char *name;
     struct signal_slots slots;
-    double weight;         // in the score; 0: none
+    double weight;             // in the score; 0: none
     const struct where *where; // all must hold
     int nwhere;
 };
@@ -70,7 +70,7 @@ struct window { // a count(signal, window) that some expression uses
     int64_t window_ms;
 };
 
-struct type_entry { // event type -> signals; an open-addressing table, size a power of two
+struct type_entry {   // event type -> signals; an open-addressing table, size a power of two
     struct span type; // p NULL: free
     uint64_t signals;
 };
@@ -83,9 +83,9 @@ struct name_list {
 };
 
 struct objective {
-    const char *name; // NULL: the stage has none
-    uint64_t when;    // signals, or 0
-    int16_t reach;    // stage, or NONE; exactly one of when and reach
+    const char *name;  // NULL: the stage has none
+    uint64_t when;     // signals, or 0
+    int16_t reach;     // stage, or NONE; exactly one of when and reach
     int64_t within_ms; // or NEVER: never missed
 };
 
@@ -101,17 +101,17 @@ struct stage {
     int nspell_triggers;
 };
 
-struct condition {       // what rules and `in` triggers share; all given parts must hold
-    uint64_t when;       // signals; 0: by time alone
-    int64_t after_ms;    // at least so long in the stage; 0: at once
-    int64_t quiet_ms;    // or NONE
-    int16_t quiet_of;    // signal, or NONE: any
-    int16_t expr;        // root node, or NONE
+struct condition {    // what rules and `in` triggers share; all given parts must hold
+    uint64_t when;    // signals; 0: by time alone
+    int64_t after_ms; // at least so long in the stage; 0: at once
+    int64_t quiet_ms; // or NONE
+    int16_t quiet_of; // signal, or NONE: any
+    int16_t expr;     // root node, or NONE
 };
 
 struct rule {
     const char *name;
-    uint64_t from;       // stages
+    uint64_t from; // stages
     int16_t to;
     struct condition on;
     int line, column;
@@ -122,14 +122,14 @@ enum once { ONCE_VISIT, ONCE_EVER, ONCE_SPELL };
 
 struct trigger {
     const char *name, *campaign, *content, *touch; // content and touch may be NULL
-    uint8_t kind;        // enum trigger_kind
-    uint8_t once;        // enum once
-    int16_t stage;       // entered, left, or stayed in
-    int16_t other;       // enter: only from; exit: only to; or NONE
-    struct condition on; // `in` only
-    int16_t unless;      // root node, or NONE
-    int16_t bit;         // in: its bit of customer.spent; with `once: ever`: its bit of customer.ever (both kinds)
-    int16_t cap;         // the campaign's cap, or NONE
+    uint8_t kind;                                  // enum trigger_kind
+    uint8_t once;                                  // enum once
+    int16_t stage;                                 // entered, left, or stayed in
+    int16_t other;                                 // enter: only from; exit: only to; or NONE
+    struct condition on;                           // `in` only
+    int16_t unless;                                // root node, or NONE
+    int16_t bit; // in: its bit of customer.spent; with `once: ever`: its bit of customer.ever (both kinds)
+    int16_t cap; // the campaign's cap, or NONE
     struct name_list channels; // its own, or the stage's
     int line, column;
 };
@@ -138,7 +138,7 @@ struct cap {
     const char *campaign; // NULL: `all`
     int32_t max;
     int64_t per_ms;
-    int16_t recent;       // first of 1 + max slots: how many, then effective times, latest first
+    int16_t recent; // first of 1 + max slots: how many, then effective times, latest first
 };
 
 struct migration {
@@ -158,7 +158,7 @@ enum slot_kind {
 struct model {
     const char *name, *file;
     uint32_t version;
-    char digest[17]; // hex, of the text
+    char digest[17];  // hex, of the text
     const char *text; // as read; text_bytes long
     size_t text_bytes;
 
@@ -183,14 +183,14 @@ struct model {
     struct migration *migrations;
     int nmigrations;
 
-    bool has_score;        // the score is used or reported
+    bool has_score; // the score is used or reported
     double half_life_ms, potential;
-    bool rests;            // deadline rules can cycle, so moves in silence are counted
+    bool rests; // deadline rules can cycle, so moves in silence are counted
 
-    int16_t visits;        // first of nstages slots: visits of each stage
+    int16_t visits; // first of nstages slots: visits of each stage
     int16_t nslots;
-    uint8_t *slot_kinds;   // enum slot_kind, by slot
-    void *arena;           // owns all of the above
+    uint8_t *slot_kinds; // enum slot_kind, by slot
+    void *arena;         // owns all of the above
 };
 
 // Compiles a model's text. 0: *ret_model is the caller's (model_free). 1: mistakes are in d. Negative: no memory.
@@ -209,10 +209,10 @@ int model_signal(const struct model *m, const char *name, size_t n);
 struct program {
     struct model **models; // owned
     int nmodels;
-    struct field_map map;  // owned
+    struct field_map map; // owned
     int64_t grace_ms, max_future_ms;
-    bool wall;             // time.mode: wall
-    char digest[17];       // hex, of models in order, field map, grace, time mode
+    bool wall;       // time.mode: wall
+    char digest[17]; // hex, of models in order, field map, grace, time mode
 };
 
 // Binds the models' `where` properties to the map and computes the digest. 0; 1: too many properties (in d).

@@ -65,11 +65,10 @@ static void report_cycle(struct compiler *k, bool instant, uint64_t stages)
                 "'quiet', or an 'if' with since, in_stage or age",
                 (int)names.n, names.p);
     else
-        warning(
-            k, first,
-            "the transitions %.*s lead round and round without an event; a silent customer rests after %d "
-            "moves",
-            (int)names.n, names.p, RESTING_MOVES);
+        warning(k, first,
+                "the transitions %.*s lead round and round without an event; a silent customer rests after %d "
+                "moves",
+                (int)names.n, names.p, RESTING_MOVES);
 }
 
 void check_cycles(struct compiler *k)
@@ -124,8 +123,8 @@ static bool leaves(const struct model *m, int stage)
 // Whether `a`, having no other condition, holds whenever `b` holds, events aside.
 static bool wider(const struct condition *a, const struct condition *b)
 {
-    bool quiet = a->quiet_ms == NONE ||
-                 (b->quiet_ms != NONE && a->quiet_of == b->quiet_of && a->quiet_ms <= b->quiet_ms);
+    bool quiet =
+        a->quiet_ms == NONE || (b->quiet_ms != NONE && a->quiet_of == b->quiet_of && a->quiet_ms <= b->quiet_ms);
     return a->expr == NONE && a->after_ms <= b->after_ms && quiet;
 }
 
@@ -137,8 +136,7 @@ static int64_t sure_exit(const struct model *m, int stage)
     for (int i = 0; i < m->nrules && !m->rests; i++) { // resting rules do not leave
         const struct rule *r = &m->rules[i];
         int64_t after = r->on.after_ms > 0 ? r->on.after_ms : 1;
-        if ((r->from & bit(stage)) && !r->on.when && r->on.quiet_ms == NONE && r->on.expr == NONE &&
-            after < ret)
+        if ((r->from & bit(stage)) && !r->on.when && r->on.quiet_ms == NONE && r->on.expr == NONE && after < ret)
             ret = after;
     }
     return ret;
@@ -172,22 +170,19 @@ static void check_trigger(struct compiler *k, const struct trigger *t, uint64_t 
     int64_t exit = sure_exit(m, t->stage);
     char text[DURATION_TEXT_BYTES];
     if (t->kind == TRIGGER_ENTER && !leads(m, from, t->stage) && other)
-        warning(k, t, "trigger '%s' never fires: no transition leads from '%s' to '%s'", t->name, other,
-                stage);
+        warning(k, t, "trigger '%s' never fires: no transition leads from '%s' to '%s'", t->name, other, stage);
     else if (t->kind == TRIGGER_ENTER && !leads(m, from, t->stage))
         warning(k, t, "trigger '%s' never fires: no transition leads to '%s'%s", t->name, stage,
                 t->stage == 0 ? ", where new customers begin; use 'in' to greet them" : "");
     else if (!(reached & bit(t->stage)))
         warning(k, t, "trigger '%s' never fires: nobody gets to '%s'", t->name, stage);
     else if (t->kind == TRIGGER_EXIT && other && !leads(m, bit(t->stage), t->other))
-        warning(k, t, "trigger '%s' never fires: no transition leads from '%s' to '%s'", t->name, stage,
-                other);
+        warning(k, t, "trigger '%s' never fires: no transition leads from '%s' to '%s'", t->name, stage, other);
     else if (t->kind == TRIGGER_EXIT && !leaves(m, t->stage))
         warning(k, t, "trigger '%s' never fires: no transition leaves '%s'", t->name, stage);
     else if (t->kind == TRIGGER_IN && (t->on.when ? t->on.after_ms > exit : t->on.after_ms >= exit)) {
         format_duration(exit, text);
-        warning(k, t, "trigger '%s' never fires: every customer has left '%s' after %s", t->name, stage,
-                text);
+        warning(k, t, "trigger '%s' never fires: every customer has left '%s' after %s", t->name, stage, text);
     }
 }
 
@@ -204,13 +199,12 @@ void check_warnings(struct compiler *k)
                     "stage",
                     s->name, m->stages[0].name);
         if (o->name && o->reach != NONE && !leads(m, bit(i), o->reach))
-            warning(k, s, "objective '%s' is never met: no transition leads from '%s' to '%s'", o->name,
-                    s->name, m->stages[o->reach].name);
+            warning(k, s, "objective '%s' is never met: no transition leads from '%s' to '%s'", o->name, s->name,
+                    m->stages[o->reach].name);
     }
     for (int i = 0; i < m->nrules; i++)
         if ((m->rules[i].from & reached) && never_wins(m, &m->rules[i]))
-            warning(k, &m->rules[i],
-                    "transition '%s' never wins: others always come first; move it up, or remove it",
+            warning(k, &m->rules[i], "transition '%s' never wins: others always come first; move it up, or remove it",
                     m->rules[i].name);
     for (int i = 0; i < m->ntriggers; i++)
         check_trigger(k, &m->triggers[i], reached);

@@ -293,8 +293,8 @@ static void explain_rules(const struct model *m, struct buffer *b)
         wide = wider(wide, m->rules[i].name);
     for (int i = 0; i < m->nstages; i++)
         stage = wider(stage, m->stages[i].name);
-    buffer_printf(b, "\nTransitions, tried in this order\n  %-*s  %-*s  %-*s  condition\n", wide,
-                  "transition", stage, "from", stage, "to");
+    buffer_printf(b, "\nTransitions, tried in this order\n  %-*s  %-*s  %-*s  condition\n", wide, "transition", stage,
+                  "from", stage, "to");
     for (int i = 0; i < m->nrules; i++) {
         const struct rule *r = &m->rules[i];
         int first = __builtin_ctzll(r->from); // further stages: a line with nothing else
@@ -315,17 +315,15 @@ static void explain_rules(const struct model *m, struct buffer *b)
 
 int model_explain(const struct model *m, struct buffer *b)
 {
-    buffer_printf(b,
-                  "%s, version %u: %d stages, %d transitions, %d triggers; %d numbers kept of a customer\n",
-                  m->name, m->version, m->nstages, m->nrules, m->ntriggers, m->nslots);
+    buffer_printf(b, "%s, version %u: %d stages, %d transitions, %d triggers; %d numbers kept of a customer\n", m->name,
+                  m->version, m->nstages, m->nrules, m->ntriggers, m->nslots);
     for (int i = 0; i < m->nstages; i++)
         explain_stage(m, i, b);
     if (m->ncaps > 0)
         buffer_text(b, "\nCaps\n");
     for (int i = 0; i < m->ncaps; i++) {
         const struct cap *c = &m->caps[i];
-        buffer_printf(b, "  %s: at most %d in ", c->campaign ? c->campaign : "all campaigns together",
-                      c->max);
+        buffer_printf(b, "  %s: at most %d in ", c->campaign ? c->campaign : "all campaigns together", c->max);
         duration(b, c->per_ms);
         buffer_byte(b, '\n');
     }
@@ -352,8 +350,7 @@ static void dot_rule(const struct model *m, const struct rule *r, struct buffer 
     for (int s = 0; s < m->nstages; s++) {
         if (!(r->from >> s & 1))
             continue;
-        buffer_printf(b, "  \"%s\" -> \"%s\" [label=\"%s\\n", m->stages[s].name, m->stages[r->to].name,
-                      r->name);
+        buffer_printf(b, "  \"%s\" -> \"%s\" [label=\"%s\\n", m->stages[s].name, m->stages[r->to].name, r->name);
         quoted(b, text.p, text.n);
         buffer_printf(b, "\"%s];\n", r->on.when ? "" : ", style=dashed");
     }

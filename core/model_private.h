@@ -47,8 +47,7 @@ bool read_map(struct compiler *k, const struct yaml_node *n, const char *what, c
 // The text of a scalar that is not empty, or NULL (reported). n may be NULL: no value, no mistake.
 const char *read_text(struct compiler *k, const struct yaml_node *n, const char *what);
 // A name: 1..NAME_BYTES_MAX letters, digits, - _ . ; `owner` is where a missing one is reported.
-const char *read_name(struct compiler *k, const struct yaml_node *n, const struct yaml_node *owner,
-                      const char *what);
+const char *read_name(struct compiler *k, const struct yaml_node *n, const struct yaml_node *owner, const char *what);
 void check_name(struct compiler *k, const struct yaml_node *n, const char *what);
 // One text or a list of them.
 struct name_list read_texts(struct compiler *k, const struct yaml_node *n, const char *what);
@@ -106,6 +105,5 @@ void use_fact(struct compiler *k, const struct compare *c);
 
 // ---- model_check.c
 
-void check_cycles(struct compiler *k); // deadline rules that move for ever: mistakes, and m->rests
-void check_warnings(
-    struct compiler *k); // what is allowed, but surely not meant; only for models without mistakes
+void check_cycles(struct compiler *k);   // deadline rules that move for ever: mistakes, and m->rests
+void check_warnings(struct compiler *k); // what is allowed, but surely not meant; only for models without mistakes

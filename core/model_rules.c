@@ -66,8 +66,8 @@ static void read_rule(struct compiler *k, struct rule *r, const struct yaml_node
     r->name = read_own_name(k, n, "transition");
     for (int i = 0; r->name && &k->m->rules[i] < r; i++)
         if (k->m->rules[i].name && strcmp(k->m->rules[i].name, r->name) == 0)
-            mistake(k, yaml_get(n, "name"), "a transition '%.80s' is already on line %d; rename one of them",
-                    r->name, k->m->rules[i].line);
+            mistake(k, yaml_get(n, "name"), "a transition '%.80s' is already on line %d; rename one of them", r->name,
+                    k->m->rules[i].line);
     const struct yaml_node *from = yaml_get(n, "from"), *to = yaml_get(n, "to");
     if (!from)
         mistake(k, n, "the transition has no 'from'; add the stage or stages that it leaves");
@@ -104,8 +104,7 @@ static const char *read_campaign(struct compiler *k, const struct yaml_node *n)
     const struct yaml_node *campaign = yaml_get(n, "campaign");
     const char *name = read_name(k, campaign, n, "the trigger's campaign");
     if (name && (strcmp(name, "all") == 0 || strcmp(name, "objective") == 0))
-        mistake(k, campaign, "'%s' has a meaning of its own and is no name for a campaign; choose another",
-                name);
+        mistake(k, campaign, "'%s' has a meaning of its own and is no name for a campaign; choose another", name);
     return name;
 }
 
@@ -115,12 +114,11 @@ static void read_trigger_name(struct compiler *k, struct trigger *t, const struc
     if (!t->name)
         return;
     if (strncmp(t->name, "objective.", strlen("objective.")) == 0)
-        mistake(k, yaml_get(n, "name"),
-                "names that begin with 'objective.' belong to objectives; choose another");
+        mistake(k, yaml_get(n, "name"), "names that begin with 'objective.' belong to objectives; choose another");
     for (int i = 0; &k->m->triggers[i] < t; i++)
         if (k->m->triggers[i].name && strcmp(k->m->triggers[i].name, t->name) == 0)
-            mistake(k, yaml_get(n, "name"), "a trigger '%.80s' is already on line %d; rename one of them",
-                    t->name, k->m->triggers[i].line);
+            mistake(k, yaml_get(n, "name"), "a trigger '%.80s' is already on line %d; rename one of them", t->name,
+                    k->m->triggers[i].line);
 }
 
 // Which of `enter`, `exit`, `in` it has, with the keys that belong to that kind.
@@ -152,21 +150,18 @@ static void read_kind(struct compiler *k, struct trigger *t, const struct yaml_n
     if (mine)
         t->other = (int16_t)read_stage(k, mine);
     if (t->other != NONE && t->other == t->stage)
-        mistake(k, mine,
-                "the trigger names the same stage twice; no transition leads from a stage to itself");
+        mistake(k, mine, "the trigger names the same stage twice; no transition leads from a stage to itself");
     for (size_t i = 0; i < 4 && t->kind != TRIGGER_IN; i++)
         if (yaml_get(n, conditions[i]))
-            mistake(k, yaml_get(n, conditions[i]),
-                    "'%s' belongs to 'in', not to '%s'; remove it, or use 'unless'", conditions[i],
-                    kinds[t->kind]);
+            mistake(k, yaml_get(n, conditions[i]), "'%s' belongs to 'in', not to '%s'; remove it, or use 'unless'",
+                    conditions[i], kinds[t->kind]);
     if (t->kind == TRIGGER_IN && !has_condition(n))
-        mistake(k, n,
-                "the trigger has no condition; add one of 'when', 'after', 'quiet', 'if', or use 'enter'");
+        mistake(k, n, "the trigger has no condition; add one of 'when', 'after', 'quiet', 'if', or use 'enter'");
 }
 
 // NONE if n is NULL; else the index among the choices.
-static int read_choice(struct compiler *k, const struct yaml_node *n, const char *what,
-                       const char *const *choices, const char *advice)
+static int read_choice(struct compiler *k, const struct yaml_node *n, const char *what, const char *const *choices,
+                       const char *advice)
 {
     if (!n)
         return NONE;
@@ -185,8 +180,7 @@ static void read_once(struct compiler *k, struct trigger *t, const struct yaml_n
     int i = read_choice(k, once, "once", choices, "visit, ever, or, with 'quiet', spell");
     t->once = (uint8_t)(i == NONE ? ONCE_VISIT : i);
     if (t->once == ONCE_SPELL && (t->kind != TRIGGER_IN || !yaml_get(n, "quiet")))
-        mistake(k, once,
-                "'once: spell' needs 'quiet', whose silence is the spell; add it, or write visit or ever");
+        mistake(k, once, "'once: spell' needs 'quiet', whose silence is the spell; add it, or write visit or ever");
 }
 
 static void read_trigger(struct compiler *k, struct trigger *t, const struct yaml_node *n)
@@ -234,8 +228,8 @@ static void assign_bits(struct compiler *k)
         } else if (t->kind == TRIGGER_IN && t->stage != NONE) {
             t->bit = (int16_t)visit[t->stage]++;
             if (visit[t->stage] == STAGE_TRIGGERS_MAX + 1)
-                mistake(k, t, "stage '%s' has more than %d 'in' triggers; remove some",
-                        k->m->stages[t->stage].name, STAGE_TRIGGERS_MAX);
+                mistake(k, t, "stage '%s' has more than %d 'in' triggers; remove some", k->m->stages[t->stage].name,
+                        STAGE_TRIGGERS_MAX);
         }
     }
 }

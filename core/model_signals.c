@@ -59,8 +59,7 @@ static void read_events(struct compiler *k, int signal, const struct yaml_node *
 {
     struct name_list types = read_texts(k, n, "the event type");
     if (n->kind == YAML_LIST && n->n == 0)
-        mistake(k, n, "signal '%.80s' has no events; name at least one event type",
-                k->m->signals[signal].name);
+        mistake(k, n, "signal '%.80s' has no events; name at least one event type", k->m->signals[signal].name);
     for (int i = 0; i < types.n; i++) {
         size_t len = strlen(types.v[i]);
         struct type_entry *t = type_entry(k->m->types, k->m->types_mask, types.v[i], len);
@@ -81,9 +80,7 @@ static bool read_bool(struct compiler *k, const struct yaml_node *n, const char 
 static bool read_scalar(struct compiler *k, const struct yaml_node *n, struct scalar *ret)
 {
     if (n->kind != YAML_SCALAR || yaml_is_null(n)) {
-        mistake(
-            k, n,
-            "a property can be compared with a text, a number, true or false, or a list of these; write one");
+        mistake(k, n, "a property can be compared with a text, a number, true or false, or a list of these; write one");
         return false;
     }
     size_t len = strlen(n->text);
@@ -242,20 +239,16 @@ static void read_reported(struct compiler *k, const struct yaml_node *n)
     case FACT_MEAN:
     case FACT_VALUE:
     case FACT_SINCE:
-    case FACT_SCORE:
-        use_fact(k, &c);
-        break;
+    case FACT_SCORE: use_fact(k, &c); break;
     case FACT_COUNT_WINDOW:
         if (!window_used(k, &c))
-            mistake(
-                k, n,
-                "no rule or trigger compares '%.80s', so it is not kept; report the count without a window, "
-                "or one that is compared",
-                n->text);
+            mistake(k, n,
+                    "no rule or trigger compares '%.80s', so it is not kept; report the count without a window, "
+                    "or one that is compared",
+                    n->text);
         break;
     default:
-        mistake(k, n,
-                "'%.80s' cannot be reported; report count(s), sum(s), mean(s), value(s), since(s) or score",
+        mistake(k, n, "'%.80s' cannot be reported; report count(s), sum(s), mean(s), value(s), since(s) or score",
                 n->text);
     }
 }
@@ -311,8 +304,7 @@ static void list_windows(struct compiler *k)
         if (k->nodes[i].kind != NODE_COMPARE || c->fact != FACT_COUNT_WINDOW)
             continue;
         int w = 0;
-        while (w < m->nwindows &&
-               (m->windows[w].signal != c->signal || m->windows[w].window_ms != c->window_ms))
+        while (w < m->nwindows && (m->windows[w].signal != c->signal || m->windows[w].window_ms != c->window_ms))
             w++;
         m->windows[w] = (struct window){c->signal, c->window_ms};
         m->nwindows += w == m->nwindows;

@@ -8,8 +8,7 @@ static void read_objective(struct compiler *k, int stage, const struct yaml_node
     if (!n || !read_map(k, n, "an objective", keys))
         return;
     struct objective *o = &k->m->stages[stage].objective;
-    const struct yaml_node *when = yaml_get(n, "when"), *reach = yaml_get(n, "reach"),
-                           *within = yaml_get(n, "within");
+    const struct yaml_node *when = yaml_get(n, "when"), *reach = yaml_get(n, "reach"), *within = yaml_get(n, "within");
     o->name = read_name(k, yaml_get(n, "name"), n, "the objective's name");
     if (!when == !reach)
         mistake(k, n, "the objective has %s; give it either the stage to 'reach' or a signal in 'when'",
@@ -43,8 +42,7 @@ void compile_stages(struct compiler *k, const struct yaml_node *n)
 {
     struct model *m = k->m;
     if (n->kind != YAML_MAP || n->n == 0) {
-        mistake(k, n,
-                "'stages' names no stage; it should be a map, such as 'prospect: {owner: acquisition}'");
+        mistake(k, n, "'stages' names no stage; it should be a map, such as 'prospect: {owner: acquisition}'");
         return;
     }
     if (n->n > STAGES_MAX)
@@ -76,8 +74,7 @@ void compile_migrations(struct compiler *k, const struct yaml_node *n)
         const struct yaml_node *from = n->keys[i];
         check_name(k, from, "the former stage");
         if (model_stage(k->m, from->text, strlen(from->text)) != NONE)
-            mistake(k, from,
-                    "stage '%.80s' still exists, so nobody leaves it by a migration; remove this line",
+            mistake(k, from, "stage '%.80s' still exists, so nobody leaves it by a migration; remove this line",
                     from->text);
         v[i] = (struct migration){from->text, (int16_t)read_stage(k, n->items[i])};
     }

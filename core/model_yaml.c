@@ -65,15 +65,13 @@ void check_name(struct compiler *k, const struct yaml_node *n, const char *what)
     if (len == 0)
         mistake(k, n, "%s is empty; it should be a name", what);
     else if (n->text[strspn(n->text, allowed)])
-        mistake(k, n,
-                "%s '%.80s' has other characters than letters, digits, '-', '_' and '.'; use only these",
-                what, n->text);
+        mistake(k, n, "%s '%.80s' has other characters than letters, digits, '-', '_' and '.'; use only these", what,
+                n->text);
     else if (len > NAME_BYTES_MAX)
         mistake(k, n, "%s has %zu characters; at most %d are allowed", what, len, NAME_BYTES_MAX);
 }
 
-const char *read_name(struct compiler *k, const struct yaml_node *n, const struct yaml_node *owner,
-                      const char *what)
+const char *read_name(struct compiler *k, const struct yaml_node *n, const struct yaml_node *owner, const char *what)
 {
     if (!n) {
         mistake(k, owner, "%s is missing; add it", what);
@@ -117,8 +115,7 @@ bool read_duration(struct compiler *k, const struct yaml_node *n, const char *wh
     if (parse_duration(text, len, ret) == 0)
         return true;
     if (strspn(text, "0123456789") == len && len <= 9)
-        mistake(k, n, "%s '%s' has no unit; write '%sd' for days (units: ms, s, m, h, d, w)", what, text,
-                text);
+        mistake(k, n, "%s '%s' has no unit; write '%sd' for days (units: ms, s, m, h, d, w)", what, text, text);
     else
         mistake(k, n,
                 "%s '%.80s' is no duration; write a whole number and a unit (ms, s, m, h, d, w), at most 100 "
@@ -127,8 +124,7 @@ bool read_duration(struct compiler *k, const struct yaml_node *n, const char *wh
     return false;
 }
 
-bool read_whole(struct compiler *k, const struct yaml_node *n, const char *what, int64_t min, int64_t max,
-                int64_t *ret)
+bool read_whole(struct compiler *k, const struct yaml_node *n, const char *what, int64_t min, int64_t max, int64_t *ret)
 {
     if (!n)
         return false;
@@ -138,8 +134,8 @@ bool read_whole(struct compiler *k, const struct yaml_node *n, const char *what,
     if (len > 0 && len <= 18 && strspn(text, "0123456789") == len)
         v = strtoll(text, NULL, 10);
     if (v < min || v > max) {
-        mistake(k, n, "%s is no whole number from %lld to %lld; write one, such as %lld", what,
-                (long long)min, (long long)max, (long long)min);
+        mistake(k, n, "%s is no whole number from %lld to %lld; write one, such as %lld", what, (long long)min,
+                (long long)max, (long long)min);
         return false;
     }
     *ret = v;
@@ -153,11 +149,10 @@ void unknown_name(struct compiler *k, int line, int column, const char *what, co
 {
     const char *nearest = name_nearest(name, candidates, n);
     if (nearest)
-        diag_add(k->d, false, k->file, line, column, "unknown %s '%.80s'; did you mean '%s'?", what, name,
-                 nearest);
+        diag_add(k->d, false, k->file, line, column, "unknown %s '%.80s'; did you mean '%s'?", what, name, nearest);
     else
-        diag_add(k->d, false, k->file, line, column, "unknown %s '%.80s'; use one of the model's %ss", what,
-                 name, what);
+        diag_add(k->d, false, k->file, line, column, "unknown %s '%.80s'; use one of the model's %ss", what, name,
+                 what);
 }
 
 void unknown_stage(struct compiler *k, int line, int column, const char *name)
@@ -273,8 +268,7 @@ static void compile(struct compiler *k, const struct yaml_node *root)
     if (section(root, "signals"))
         compile_signals(k, section(root, "signals"));
     else
-        mistake(k, root,
-                "the model has no signals; add 'signals:' with at least one, such as 'purchase: [order]'");
+        mistake(k, root, "the model has no signals; add 'signals:' with at least one, such as 'purchase: [order]'");
     if (section(root, "stages"))
         compile_stages(k, section(root, "stages"));
     else

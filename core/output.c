@@ -53,7 +53,12 @@ void output_digest(const struct output *o, const char *program, char ret[static 
         uint32_t visit;
         uint8_t kind, pad[3];
         char program[16];
-    } k = {.at = e->at, .from = e->from, .to = e->to, .stage = e->stage, .trigger = e->trigger, .visit = e->visit,
+    } k = {.at = e->at,
+           .from = e->from,
+           .to = e->to,
+           .stage = e->stage,
+           .trigger = e->trigger,
+           .visit = e->visit,
            .kind = e->kind};
     _Static_assert(sizeof k == 40, "no padding");
     memcpy(k.program, program, sizeof k.program);

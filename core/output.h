@@ -15,8 +15,8 @@ struct output {
     const struct model *model;
     const struct customer *customer; // with the facts as at the effect
     const struct effect *effect;
-    struct span id;                  // customer id
-    const struct event_source *source;     // valid if !effect->by_deadline
+    struct span id;                    // customer id
+    const struct event_source *source; // valid if !effect->by_deadline
 };
 
 // "transition", or the trigger's name ("onboarding.welcome", "objective.missed"); the campaign, NULL for a transition.

@@ -20,25 +20,25 @@ struct why { // the reason of a result that is not PORT_OK, in words for a log l
 };
 
 enum { CURSOR_FORMAT = 1 }; // of the layout in the store
-enum { TOPICS_MAX = 64 }; // output topics of one daemon, with dead letters and journal
+enum { TOPICS_MAX = 64 };   // output topics of one daemon, with dead letters and journal
 
 // ---- store
 
-struct tail {            // how far an output topic's partition is accounted for in the states
-    const char *topic;   // owned by whoever filled it; a cursor's live until the store's next call
-    int64_t offset;      // after the last record accounted for
+struct tail {          // how far an output topic's partition is accounted for in the states
+    const char *topic; // owned by whoever filled it; a cursor's live until the store's next call
+    int64_t offset;    // after the last record accounted for
 };
 
 struct cursor {
     bool exists;
-    int64_t offset;      // next event whose effect is not in the states
-    int64_t clock;       // ms UTC: the partition clock at that offset; INT64_MIN: no event yet
-    int64_t start;       // the first offset ever stepped
-    uint64_t n;          // flushes so far
-    int32_t partitions;  // of the source topic when the states were begun
-    uint32_t format;     // CURSOR_FORMAT
-    char program[17];    // digest
-    uint64_t buckets[MODELS_MAX];   // by model index of the program, 0: the model is new here
+    int64_t offset;               // next event whose effect is not in the states
+    int64_t clock;                // ms UTC: the partition clock at that offset; INT64_MIN: no event yet
+    int64_t start;                // the first offset ever stepped
+    uint64_t n;                   // flushes so far
+    int32_t partitions;           // of the source topic when the states were begun
+    uint32_t format;              // CURSOR_FORMAT
+    char program[17];             // digest
+    uint64_t buckets[MODELS_MAX]; // by model index of the program, 0: the model is new here
     uint64_t customers[MODELS_MAX];
     struct tail tails[TOPICS_MAX];
     int ntails;
@@ -53,11 +53,11 @@ struct part_key { // a partition of the source
     int32_t partition;
 };
 
-struct load_item {        // in: which state
+struct load_item { // in: which state
     int16_t model;
     uint64_t bucket;
-    struct span customer; // p NULL: all customers of the bucket
-    struct span state;    // out: p NULL: there is none (one customer)
+    struct span customer;            // p NULL: all customers of the bucket
+    struct span state;               // out: p NULL: there is none (one customer)
     const struct load_field *fields; // out: whole bucket; valid until the store's next call
     size_t nfields;
 };
@@ -89,8 +89,8 @@ struct flush_split { // linear hashing: fields move from one bucket to a new one
 struct flush_due {
     int16_t model;
     uint64_t bucket;
-    int64_t at;    // NEVER: remove
-    bool exact;    // set; else only lower
+    int64_t at; // NEVER: remove
+    bool exact; // set; else only lower
 };
 
 struct flush_stat {
@@ -98,13 +98,13 @@ struct flush_stat {
     int64_t value;     // absolute
 };
 
-struct flush { // everything of one atomic write; all spans belong to the caller
+struct flush {                   // everything of one atomic write; all spans belong to the caller
     const struct cursor *cursor; // to be stored; n is that before this flush, stored as n + 1
     const struct flush_split *splits;
     size_t nsplits;
     const struct flush_write *writes; // sorted by model and bucket
     size_t nwrites;
-    const struct flush_due *dues;     // after a split the new bucket inherits the old one's score first
+    const struct flush_due *dues; // after a split the new bucket inherits the old one's score first
     size_t ndues;
     const struct flush_stat *stats;
     size_t nstats;
@@ -141,8 +141,8 @@ struct store_ops {
                  void *arg, struct why *ret_why);
     // Customers in the buckets [0, buckets) of a model, by counting: what the cursor says must be there.
     int (*count)(void *ctx, const struct part_key *p, int model, uint64_t buckets, uint64_t *ret, struct why *ret_why);
-    // Keeps texts of models beside the states; the same name and version replaces. Not fenced: what is kept follows from
-    // the journal.
+    // Keeps texts of models beside the states; the same name and version replaces. Not fenced: what is kept follows
+    // from the journal.
     int (*remember)(void *ctx, const struct part_key *p, const struct model_text *v, size_t n, struct why *ret_why);
     int (*recall)(void *ctx, const struct part_key *p, int (*each)(void *arg, const struct model_text *t), void *arg,
                   struct why *ret_why); // each() < 0 stops with that value

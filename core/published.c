@@ -23,9 +23,12 @@ static struct headers headers_of(const struct record *r)
         const char *name;
         size_t at;
     } known[] = {
-        {"engaged-id", offsetof(struct headers, id)},         {"engaged-app", offsetof(struct headers, app)},
-        {"engaged-partition", offsetof(struct headers, partition)}, {"engaged-offset", offsetof(struct headers, offset)},
-        {"engaged-clock", offsetof(struct headers, clock)},   {"engaged-digest", offsetof(struct headers, digest)},
+        {"engaged-id", offsetof(struct headers, id)},
+        {"engaged-app", offsetof(struct headers, app)},
+        {"engaged-partition", offsetof(struct headers, partition)},
+        {"engaged-offset", offsetof(struct headers, offset)},
+        {"engaged-clock", offsetof(struct headers, clock)},
+        {"engaged-digest", offsetof(struct headers, digest)},
         {"engaged-kind", offsetof(struct headers, kind)},
     };
     struct headers h = {0};
@@ -153,8 +156,7 @@ static int add_id(struct published *p, const struct headers *h, bool dead_letter
 
 static int add_advance(struct published *p, int64_t offset, int64_t clock)
 {
-    if (p->nadvances && p->advances[p->nadvances - 1].offset == offset &&
-        p->advances[p->nadvances - 1].clock == clock)
+    if (p->nadvances && p->advances[p->nadvances - 1].offset == offset && p->advances[p->nadvances - 1].clock == clock)
         return 0;
     if (room((void **)&p->advances, &p->advances_cap, p->nadvances, sizeof *p->advances))
         return ERR_NOMEM;

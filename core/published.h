@@ -4,39 +4,43 @@
 #include "ports.h"
 
 struct published_id {
-    uint64_t key[2];     // of the whole id
+    uint64_t key[2]; // of the whole id
     char digest[17];
-    bool seen;           // met again by the replay
+    bool seen; // met again by the replay
     bool dead_letter;
-    uint32_t ordinal;    // valid unless dead_letter
-    size_t text;         // where the id stands in `texts`
+    uint32_t ordinal;                // valid unless dead_letter
+    size_t text;                     // where the id stands in `texts`
     uint32_t text_bytes, stem_bytes; // stem: "model:customer"
 };
 
-struct decision { // of the journal, or read from what outputs say
-    int64_t offset;   // before the event at this offset
-    int64_t clock;    // ms UTC: the partition clock moves at least to here
+struct decision {   // of the journal, or read from what outputs say
+    int64_t offset; // before the event at this offset
+    int64_t clock;  // ms UTC: the partition clock moves at least to here
 };
 
 struct published {
     struct published_id *v;
-    size_t n, cap, left;    // left: not yet seen
-    uint32_t *index;        // open addressing: position in v + 1, by key
+    size_t n, cap, left; // left: not yet seen
+    uint32_t *index;     // open addressing: position in v + 1, by key
     size_t mask;
-    struct stem { uint64_t key[2]; uint32_t ordinal; bool used; } *stems; // latest ordinal of each model:customer
+    struct stem {
+        uint64_t key[2];
+        uint32_t ordinal;
+        bool used;
+    } *stems; // latest ordinal of each model:customer
     size_t nstems, stems_mask;
     char *texts;
     size_t ntexts, texts_cap;
     struct decision *advances; // by offset, after published_sort
     size_t nadvances, advances_cap, next_advance;
-    int64_t *rejected;      // offsets, sorted
+    int64_t *rejected; // offsets, sorted
     size_t nrejected, rejected_cap;
-    bool any;               // something was added
-    bool started;           // the journal has a `start` or a change of program
-    bool switched;          // the journal has a change of program
-    char program[17];       // valid if switched: the latest one's digest
-    int64_t switch_clock;   // ms UTC; INT64_MIN: none
-    int64_t offset, clock;  // the largest seen, valid if any; INT64_MIN: none
+    bool any;              // something was added
+    bool started;          // the journal has a `start` or a change of program
+    bool switched;         // the journal has a change of program
+    char program[17];      // valid if switched: the latest one's digest
+    int64_t switch_clock;  // ms UTC; INT64_MIN: none
+    int64_t offset, clock; // the largest seen, valid if any; INT64_MIN: none
 };
 
 // Adds a record read from an output topic or the journal, if it is this app's and this partition's. 0, 1: its headers

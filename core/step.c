@@ -141,8 +141,8 @@ int64_t step_condition(const struct model *m, const struct condition *on, const 
 
 static bool condition_holds(const struct model *m, const struct condition *on, const struct customer *c, int64_t now)
 {
-    return now >= c->entered + on->after_ms &&
-           (on->quiet_ms == NONE || now >= quiet_since(m, on, c) + on->quiet_ms) && expr_holds(m, on->expr, c, now);
+    return now >= c->entered + on->after_ms && (on->quiet_ms == NONE || now >= quiet_since(m, on, c) + on->quiet_ms) &&
+           expr_holds(m, on->expr, c, now);
 }
 
 static bool trigger_spent(const struct trigger *t, const struct customer *c)

@@ -7,17 +7,17 @@
 enum effect_kind { EFFECT_TRANSITION, EFFECT_TRIGGER, EFFECT_MET, EFFECT_MISSED };
 
 struct effect {
-    uint8_t kind;        // enum effect_kind
-    bool by_deadline;    // caused by a deadline at `at`, else by the event
-    bool capped;         // over a cap: takes its ordinal, is not published
-    int16_t rule;        // the transition's rule; triggers of a transition name it too; else NONE
-    int16_t trigger;     // EFFECT_TRIGGER
-    int16_t from, to;    // transition and its enter/exit triggers; else NONE
-    int16_t stage;       // whose owner, channels and objective it carries; a transition: `to`
-    uint32_t visit;      // of that stage
+    uint8_t kind;     // enum effect_kind
+    bool by_deadline; // caused by a deadline at `at`, else by the event
+    bool capped;      // over a cap: takes its ordinal, is not published
+    int16_t rule;     // the transition's rule; triggers of a transition name it too; else NONE
+    int16_t trigger;  // EFFECT_TRIGGER
+    int16_t from, to; // transition and its enter/exit triggers; else NONE
+    int16_t stage;    // whose owner, channels and objective it carries; a transition: `to`
+    uint32_t visit;   // of that stage
     uint32_t ordinal;
-    int64_t at;          // ms UTC: effective time
-    int64_t entered;     // ms UTC: when that visit began
+    int64_t at;      // ms UTC: effective time
+    int64_t entered; // ms UTC: when that visit began
 };
 
 struct effects { // grows; owned by the caller, reused from step to step
@@ -43,9 +43,9 @@ void step_due(const struct model *m, struct customer *c);
 // What a deadline is: for `why`.
 enum due_kind { DUE_RULE, DUE_TRIGGER, DUE_MISSED };
 struct due {
-    int64_t at;        // NEVER: none
-    uint8_t kind;      // enum due_kind
-    int16_t index;     // rule or trigger
+    int64_t at;    // NEVER: none
+    uint8_t kind;  // enum due_kind
+    int16_t index; // rule or trigger
 };
 struct due step_next(const struct model *m, const struct customer *c);
 // The earliest instant >= from at which the condition holds by time alone in this visit (rule: at least entered + 1).

@@ -16,10 +16,10 @@
 struct owned_node {
     struct yaml_node node;
     struct owned_node *next;
-    char *anchor;          // owned, or NULL
-    bool complete;         // false while its children are being read
-    int height;            // lists and maps from here down, this one included
-    size_t weight;         // nodes in it, itself included, aliases followed
+    char *anchor;  // owned, or NULL
+    bool complete; // false while its children are being read
+    int height;    // lists and maps from here down, this one included
+    size_t weight; // nodes in it, itself included, aliases followed
 };
 
 struct yaml_doc {
@@ -95,13 +95,13 @@ static void parser_mistake(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     const char *problem = p->problem ? p->problem : "not YAML";
-    const char *advice = p->error == YAML_READER_ERROR ? "save the file as UTF-8 text"
-                                                       : "check quotes, brackets and indentation";
+    const char *advice =
+        p->error == YAML_READER_ERROR ? "save the file as UTF-8 text" : "check quotes, brackets and indentation";
     for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
         if (strcmp(problem, advices[i].problem) == 0)
             advice = advices[i].advice;
-    yaml_mark_t at = p->error == YAML_READER_ERROR ? mark_of_offset(r->text, r->len, p->problem_offset)
-                                                   : p->problem_mark;
+    yaml_mark_t at =
+        p->error == YAML_READER_ERROR ? mark_of_offset(r->text, r->len, p->problem_offset) : p->problem_mark;
     int line = (int)at.line + 1, column = (int)at.column + 1;
     if (p->context && p->error != YAML_READER_ERROR)
         diag_add(r->d, false, r->doc->file, line, column, "%s, %s from line %d; %s", problem, p->context,
@@ -265,8 +265,7 @@ static int check_duplicates(struct reader *r, const struct yaml_node *map)
     for (size_t i = 1; i < map->n; i++)
         if (strcmp(keys[i]->text, keys[i - 1]->text) == 0)
             diag_add(r->d, false, r->doc->file, keys[i]->line, keys[i]->column,
-                     "the key '%.64s' is already on line %d; keep one of them", keys[i]->text,
-                     keys[i - 1]->line);
+                     "the key '%.64s' is already on line %d; keep one of them", keys[i]->text, keys[i - 1]->line);
     return 0;
 }
 
@@ -327,9 +326,8 @@ static int read_node(struct reader *r, const yaml_event_t *e, int depth, struct 
     }
     if (list ? e->data.sequence_start.tag : e->data.mapping_start.tag)
         mistake(r, &e->start_mark, "tags mean nothing here; remove it");
-    struct owned_node *n =
-        list ? add_node(r, YAML_LIST, e, e->data.sequence_start.anchor)
-             : add_node(r, YAML_MAP, e, e->data.mapping_start.anchor);
+    struct owned_node *n = list ? add_node(r, YAML_LIST, e, e->data.sequence_start.anchor)
+                                : add_node(r, YAML_MAP, e, e->data.mapping_start.anchor);
     if (!n)
         return ERR_NOMEM;
     int k = list ? read_list(r, n, depth) : read_map(r, n, depth);
@@ -458,8 +456,8 @@ static char *join(const char *const *names, size_t n)
     return text;
 }
 
-void yaml_check_keys(const char *file, const struct yaml_node *map, const char *const *known,
-                     const char *what, struct diags *d)
+void yaml_check_keys(const char *file, const struct yaml_node *map, const char *const *known, const char *what,
+                     struct diags *d)
 {
     size_t nknown = 0;
     while (known[nknown])
@@ -473,12 +471,12 @@ void yaml_check_keys(const char *file, const struct yaml_node *map, const char *
             continue;
         const char *nearest = name_nearest(key->text, known, nknown);
         if (nearest) {
-            diag_add(d, false, file, key->line, key->column, "%s has no key '%.64s'; did you mean '%s'?",
-                     what, key->text, nearest);
+            diag_add(d, false, file, key->line, key->column, "%s has no key '%.64s'; did you mean '%s'?", what,
+                     key->text, nearest);
             continue;
         }
         _cleanup_free_ char *list = join(known, nknown);
-        diag_add(d, false, file, key->line, key->column, "%s has no key '%.64s'; it can have %s", what,
-                 key->text, list ? list : "others");
+        diag_add(d, false, file, key->line, key->column, "%s has no key '%.64s'; it can have %s", what, key->text,
+                 list ? list : "others");
     }
 }

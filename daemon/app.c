@@ -32,10 +32,10 @@ struct app {
     sigset_t signals;
     bool ready;
     struct status_board *board;
-    struct http *http;       // NULL: not configured
-    struct lookup *lookup;   // for HTTP's thread
+    struct http *http;                // NULL: not configured
+    struct lookup *lookup;            // for HTTP's thread
     const struct counters **counters; // of the workers
-    int64_t watchdog_ms;     // monotonic: last told
+    int64_t watchdog_ms;              // monotonic: last told
 };
 
 static int64_t now_ms(void)
@@ -228,8 +228,10 @@ static bool may_follow(const struct model *old, const struct model *fresh, const
         int64_t n = population(s, old->name, old->stages[i].name);
         if (n == 0 || migrate_stage(old, i, fresh) != NONE)
             continue;
-        snprintf(text, sizeof text, "version %u of model %s has no stage %s, where %lld customers are: add `migrate: "
-                 "{%s: STAGE}`", fresh->version, fresh->name, old->stages[i].name, (long long)n, old->stages[i].name);
+        snprintf(text, sizeof text,
+                 "version %u of model %s has no stage %s, where %lld customers are: add `migrate: "
+                 "{%s: STAGE}`",
+                 fresh->version, fresh->name, old->stages[i].name, (long long)n, old->stages[i].name);
         log_note(NOTE_ERROR, LOG_MESSAGE(text));
         return false;
     }
@@ -256,7 +258,8 @@ static void keep_former(const char *mistakes)
 }
 
 // A wrong file never takes a running daemon down: what is at work stays, and the log says why. A right one does: the
-// workers stop in order, and new ones take the partitions over with the new program, if all customers have a place in it.
+// workers stop in order, and new ones take the partitions over with the new program, if all customers have a place in
+// it.
 static int reload(struct app *a)
 {
     struct config *fresh = NULL;
@@ -363,7 +366,8 @@ int app_run(struct config *config, const char *const *overrides)
     notify_stopping();
     ask_to_stop(&a);
     if (!stopped_in_time(&a)) {
-        log_note(NOTE_WARNING, LOG_MESSAGE("ended without waiting any longer for Kafka or Redis; the next start replays"));
+        log_note(NOTE_WARNING,
+                 LOG_MESSAGE("ended without waiting any longer for Kafka or Redis; the next start replays"));
         log_flush(true);
         _exit(status > 0 ? status : EX_OK);
     }

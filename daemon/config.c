@@ -13,10 +13,10 @@
 #include "ports.h"
 #include "read_file.h"
 
-#define FIELD(f)  offsetof(struct config, f)
+#define FIELD(f) offsetof(struct config, f)
 #define MINUTE_MS INT64_C(60000)
-#define YEAR_MS   (365 * MS_PER_DAY)
-#define MIB       (INT64_C(1) << 20)
+#define YEAR_MS (365 * MS_PER_DAY)
+#define MIB (INT64_C(1) << 20)
 
 static const char *const output_formats[] = {"json", "msgpack", NULL};
 static const char *const cloudevents[] = {"structured", "binary", NULL};
@@ -95,8 +95,7 @@ static void check_keys(struct config_reader *r, const struct config_row *table, 
     yaml_check_keys(r->file, map, known, what, r->d);
 }
 
-static void check_groups(struct config_reader *r, const struct config_row *table, size_t n,
-                         const struct yaml_node *map)
+static void check_groups(struct config_reader *r, const struct config_row *table, size_t n, const struct yaml_node *map)
 {
     for (size_t i = 0; i < n; i++) {
         char what[KEY_BYTES_MAX], prefix[KEY_BYTES_MAX + 1];
@@ -145,8 +144,8 @@ static void read_default(struct config_reader *r, const struct config_row *row, 
     row->read(r, row, &(struct yaml_node){.kind = YAML_SCALAR, .plain = true, .text = text}, target);
 }
 
-void config_read_rows(struct config_reader *r, const struct config_row *table, size_t n,
-                      const struct yaml_node *map, const char *what, void *base)
+void config_read_rows(struct config_reader *r, const struct config_row *table, size_t n, const struct yaml_node *map,
+                      const char *what, void *base)
 {
     if (map->kind != YAML_MAP) {
         mistake(r, map, "%s is no map; write keys and values", what);
@@ -188,8 +187,8 @@ static int read_override(struct config_reader *r, const char *text, struct confi
         char name[KEY_BYTES_MAX];
         snprintf(name, sizeof(name), "%.*s", (int)len, text);
         const char *nearest = name_nearest(name, keys, ROWS);
-        diag_add(r->d, false, file, 0, 0, "'%.80s' is no KEY=VALUE of this configuration; such as %s=VALUE",
-                 name, nearest ? nearest : "redis.url");
+        diag_add(r->d, false, file, 0, 0, "'%.80s' is no KEY=VALUE of this configuration; such as %s=VALUE", name,
+                 nearest ? nearest : "redis.url");
         return 1;
     }
     _cleanup_(buffer_clear) struct buffer yaml = {0};
@@ -244,8 +243,7 @@ static void check_dead_letters(struct config_reader *r)
         shared |= c->outputs.campaigns[i].topic && strcmp(c->outputs.campaigns[i].topic, dead) == 0;
     if (shared)
         diag_add(r->d, false, r->file, 0, 0,
-                 "outputs.dead_letters '%s' is the topic of other outputs, too; give bad events their own",
-                 dead);
+                 "outputs.dead_letters '%s' is the topic of other outputs, too; give bad events their own", dead);
 }
 
 static int link_program(struct config *c, struct diags *d)

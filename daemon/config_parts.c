@@ -32,8 +32,8 @@ static bool is_name_taken(struct config_reader *r, const struct yaml_node *n, co
     for (int i = 0; i < p->nmodels; i++) {
         if (strcmp(p->models[i]->name, m->name) != 0)
             continue;
-        mistake(r, n, "the model '%s' is already that of %s; give one of them another name, or leave one out",
-                m->name, p->models[i]->file);
+        mistake(r, n, "the model '%s' is already that of %s; give one of them another name, or leave one out", m->name,
+                p->models[i]->file);
         return true;
     }
     return false;
@@ -48,8 +48,7 @@ static void read_model(struct config_reader *r, const struct config_row *row, co
     size_t len = 0;
     int k = read_file(path, YAML_BYTES_MAX, &text, &len);
     if (k > 0) {
-        mistake(r, n, "the model %s cannot be read: %s; paths are relative to this file", path,
-                strerror(errno));
+        mistake(r, n, "the model %s cannot be read: %s; paths are relative to this file", path, strerror(errno));
         return;
     }
     struct model *m = NULL;
@@ -64,8 +63,7 @@ static void read_model(struct config_reader *r, const struct config_row *row, co
         r->config->program.models[r->config->program.nmodels++] = m;
 }
 
-void value_models(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                  void *target)
+void value_models(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     (void)target;
     if (yaml_is_null(n) || (n->kind == YAML_LIST && n->n == 0)) {
@@ -122,12 +120,11 @@ static void source_topics(struct config_reader *r, const struct config_row *row,
     else if (count_of(n) == 0)
         mistake(r, n, "the source has no topic; name the one that events come from");
     else
-        mistake(r, item_of(n, 1), "the source has %zu topics; it can have one for now, because %s",
-                count_of(n), one_log);
+        mistake(r, item_of(n, 1), "the source has %zu topics; it can have one for now, because %s", count_of(n),
+                one_log);
 }
 
-static void source_key(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                       void *target)
+static void source_key(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     value_choice(r, row, n, target);
     if (*(int *)target == 1)
@@ -193,8 +190,8 @@ static void read_fields(struct config_reader *r, const struct yaml_node *n)
         if (field)
             read_field(r, i, field);
         else if (fields[i].example)
-            mistake(r, n, "fields has no %s; every event needs one, such as %s: %s", fields[i].name,
-                    fields[i].name, fields[i].example);
+            mistake(r, n, "fields has no %s; every event needs one, such as %s: %s", fields[i].name, fields[i].name,
+                    fields[i].example);
     }
 }
 
@@ -213,10 +210,9 @@ static void read_source(struct config_reader *r, const struct yaml_node *n)
     else if (s.fields)
         read_fields(r, s.fields);
     else if (!preset)
-        mistake(
-            r, n,
-            "the source has neither preset nor fields; add preset: plain, or the one that your events come "
-            "in (segment, rudderstack, cloudevents, snowplow)");
+        mistake(r, n,
+                "the source has neither preset nor fields; add preset: plain, or the one that your events come "
+                "in (segment, rudderstack, cloudevents, snowplow)");
     else if (s.preset >= 0)
         r->failed |= field_map_preset(map, preset_values[s.preset]) < 0;
     if (s.format >= 0)
@@ -225,14 +221,12 @@ static void read_source(struct config_reader *r, const struct yaml_node *n)
     r->config->source = (struct config_source){.topic = s.topic, .reset = s.reset};
 }
 
-void value_sources(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                   void *target)
+void value_sources(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     (void)row;
     (void)target;
     if (yaml_is_null(n) || count_of(n) == 0)
-        mistake(r, n,
-                "there is no source; add one, such as sources: [{topics: [clickstream], preset: plain}]");
+        mistake(r, n, "there is no source; add one, such as sources: [{topics: [clickstream], preset: plain}]");
     else if (n->kind != YAML_LIST)
         mistake(r, n, "sources is no list; write sources: [{topics: [clickstream], preset: plain}]");
     else if (n->n > 1)
@@ -252,8 +246,7 @@ static bool is_map(struct config_reader *r, const struct config_row *row, const 
     return false;
 }
 
-void value_properties(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                      void *target)
+void value_properties(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     (void)target;
     if (!is_map(r, row, n))
@@ -298,8 +291,7 @@ static void warn_unknown_campaign(struct config_reader *r, const struct yaml_nod
             nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-void value_campaigns(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                     void *target)
+void value_campaigns(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     (void)target;
     if (!is_map(r, row, n))

@@ -32,10 +32,9 @@ typedef void config_value(struct config_reader *r, const struct config_row *row,
 struct config_row {
     const char *key; // "app", or "group.key"
     config_value *read;
-    size_t target; // offset of the field in the struct that the table fills
-    const char
-        *fallback; // default, as text; {app} and {host} stand for those names. NULL: the field stays as it is
-    int64_t min, max;           // of numbers, in the field's unit
+    size_t target;        // offset of the field in the struct that the table fills
+    const char *fallback; // default, as text; {app} and {host} stand for those names. NULL: the field stays as it is
+    int64_t min, max;     // of numbers, in the field's unit
     const char *const *choices; // of value_choice, ends with NULL; the field is the index
 };
 
@@ -45,8 +44,8 @@ struct config_row {
 // ---- config.c
 
 // Reads a map by its rows into `base`: unknown keys, then each row's value or default. `what` names the map.
-void config_read_rows(struct config_reader *r, const struct config_row *rows, size_t n,
-                      const struct yaml_node *map, const char *what, void *base);
+void config_read_rows(struct config_reader *r, const struct config_row *rows, size_t n, const struct yaml_node *map,
+                      const char *what, void *base);
 
 // ---- config_values.c: what one scalar is
 

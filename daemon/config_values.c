@@ -13,7 +13,7 @@
 enum { SECRET_BYTES_MAX = 64 << 10, TOPIC_BYTES_MAX = 249 };
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS  "0123456789"
+#define DIGITS "0123456789"
 static const char name_letters[] = LETTERS DIGITS "-_.";
 static const char variable_letters[] = LETTERS DIGITS "_";
 
@@ -45,13 +45,11 @@ const char *config_path(struct config_reader *r, const char *path)
 
 // ---- ${NAME} and ${file:PATH}
 
-static void put_variable(struct config_reader *r, const struct yaml_node *n, struct span name,
-                         struct buffer *out)
+static void put_variable(struct config_reader *r, const struct yaml_node *n, struct span name, struct buffer *out)
 {
     char text[256];
     if (name.n == 0 || name.n >= sizeof(text) || strspn(name.p, variable_letters) < name.n) {
-        mistake(r, n,
-                "'%.*s' is no name of an environment variable; write ${NAME} or ${file:PATH}, and $${ for ${",
+        mistake(r, n, "'%.*s' is no name of an environment variable; write ${NAME} or ${file:PATH}, and $${ for ${",
                 (int)(name.n < 80 ? name.n : 80), name.p);
         return;
     }
@@ -64,8 +62,7 @@ static void put_variable(struct config_reader *r, const struct yaml_node *n, str
         mistake(r, n, "the environment variable %s is not set; set it, or write the value here", text);
 }
 
-static void put_secret(struct config_reader *r, const struct yaml_node *n, const char *as_written,
-                       struct buffer *out)
+static void put_secret(struct config_reader *r, const struct yaml_node *n, const char *as_written, struct buffer *out)
 {
     const char *path = config_path(r, as_written);
     char *text = NULL;
@@ -76,8 +73,7 @@ static void put_secret(struct config_reader *r, const struct yaml_node *n, const
         return;
     }
     if (k > 0) {
-        mistake(r, n, "the secret file %s cannot be read: %s; check its name and permissions", path,
-                strerror(errno));
+        mistake(r, n, "the secret file %s cannot be read: %s; check its name and permissions", path, strerror(errno));
         return;
     }
     if (len > 0 && text[len - 1] == '\n') // an editor's last line end is no part of the secret
@@ -102,8 +98,8 @@ static const char *closing_brace(const char *s, const char *end)
 
 // Appends [s, end) with everything replaced. In the path of a secret $NAME is a variable, too: as in
 // ${file:$CREDENTIALS_DIRECTORY/redis}.
-static void put_expanded(struct config_reader *r, const struct yaml_node *n, const char *s, const char *end,
-                         bool path, struct buffer *out)
+static void put_expanded(struct config_reader *r, const struct yaml_node *n, const char *s, const char *end, bool path,
+                         struct buffer *out)
 {
     while (s < end) {
         if (end - s >= 3 && memcmp(s, "$${", 3) == 0) {
@@ -166,23 +162,21 @@ const char *config_text(struct config_reader *r, const char *what, const struct 
 
 // ---- texts
 
-void value_text(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                void *target)
+void value_text(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n);
     if (text)
         *(const char **)target = text;
 }
 
-void value_name(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                void *target)
+void value_name(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n);
     if (!text)
         return;
     if (strlen(text) > NAME_BYTES_MAX || text[strspn(text, name_letters)])
-        mistake(r, n, "%s '%.80s' is no name; write at most %d letters, digits, '-', '_' and '.'", row->key,
-                n->text, NAME_BYTES_MAX);
+        mistake(r, n, "%s '%.80s' is no name; write at most %d letters, digits, '-', '_' and '.'", row->key, n->text,
+                NAME_BYTES_MAX);
     else
         *(const char **)target = text;
 }
@@ -193,19 +187,16 @@ void value_app(struct config_reader *r, const struct config_row *row, const stru
     const char *app = *(const char **)target;
     char *journal = NULL;
     if (app)
-        r->config->outputs.journal =
-            config_keep(r, asprintf(&journal, "%s.journal", app) < 0 ? NULL : journal);
+        r->config->outputs.journal = config_keep(r, asprintf(&journal, "%s.journal", app) < 0 ? NULL : journal);
 }
 
-void value_topic(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                 void *target)
+void value_topic(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n), *source = r->config->source.topic;
     if (!text)
         return;
     if (strlen(text) > TOPIC_BYTES_MAX || text[strspn(text, name_letters)] || !text[strspn(text, ".")])
-        mistake(r, n,
-                "%s '%.80s' is no name of a topic; Kafka takes at most %d letters, digits, '-', '_' and '.'",
+        mistake(r, n, "%s '%.80s' is no name of a topic; Kafka takes at most %d letters, digits, '-', '_' and '.'",
                 row->key, n->text, TOPIC_BYTES_MAX);
     else if (r->config->outputs.journal && strcmp(text, r->config->outputs.journal) == 0)
         mistake(r, n, "%s '%.80s' is the journal's topic; take another", row->key, n->text);
@@ -215,8 +206,7 @@ void value_topic(struct config_reader *r, const struct config_row *row, const st
         *(const char **)target = text;
 }
 
-void value_topic_or_none(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                         void *target)
+void value_topic_or_none(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     if (!yaml_is_null(n))
         value_topic(r, row, n, target);
@@ -234,8 +224,7 @@ static void mistake_choice(struct config_reader *r, const struct yaml_node *n, c
     buffer_clear(&list);
 }
 
-void value_choice(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                  void *target)
+void value_choice(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n);
     size_t nchoices = 0;
@@ -251,8 +240,7 @@ void value_choice(struct config_reader *r, const struct config_row *row, const s
         mistake_choice(r, n, row->key, row->choices, nchoices);
 }
 
-void value_bool(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                void *target)
+void value_bool(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n);
     if (!text)
@@ -277,22 +265,20 @@ static int parse_digits(const char *s, size_t n, int64_t *ret)
     return 0;
 }
 
-void value_whole(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                 void *target)
+void value_whole(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n);
     int64_t v;
     if (!text)
         return;
     if (parse_digits(text, strlen(text), &v) != 0 || v < row->min || v > row->max)
-        mistake(r, n, "%s '%.80s' is no whole number from %lld to %lld", row->key, n->text,
-                (long long)row->min, (long long)row->max);
+        mistake(r, n, "%s '%.80s' is no whole number from %lld to %lld", row->key, n->text, (long long)row->min,
+                (long long)row->max);
     else
         *(int64_t *)target = v;
 }
 
-void value_duration(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                    void *target)
+void value_duration(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n);
     int64_t ms;
@@ -305,8 +291,7 @@ void value_duration(struct config_reader *r, const struct config_row *row, const
     char min[DURATION_TEXT_BYTES], max[DURATION_TEXT_BYTES];
     format_duration(row->min, min);
     format_duration(row->max, max);
-    mistake(r, n,
-            "%s '%.80s' is no duration from %s to %s; write a whole number and a unit (ms, s, m, h, d, w)",
+    mistake(r, n, "%s '%.80s' is no duration from %s to %s; write a whole number and a unit (ms, s, m, h, d, w)",
             row->key, n->text, min, max);
 }
 
@@ -348,8 +333,7 @@ static void format_size(int64_t bytes, char out[static 32])
     snprintf(out, 32, "%lld%s", (long long)(bytes >> size_units[i].shift), size_units[i].name);
 }
 
-void value_size(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                void *target)
+void value_size(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n);
     int64_t bytes;
@@ -362,15 +346,13 @@ void value_size(struct config_reader *r, const struct config_row *row, const str
     char min[32], max[32];
     format_size(row->min, min);
     format_size(row->max, max);
-    mistake(r, n,
-            "%s '%.80s' is no size from %s to %s; write a whole number and a unit (B, KiB, MiB, GiB, TiB)",
+    mistake(r, n, "%s '%.80s' is no size from %s to %s; write a whole number and a unit (B, KiB, MiB, GiB, TiB)",
             row->key, n->text, min, max);
 }
 
 // ---- addresses
 
-void value_listen(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                  void *target)
+void value_listen(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     (void)target;
     if (yaml_is_null(n))
@@ -398,8 +380,7 @@ void value_listen(struct config_reader *r, const struct config_row *row, const s
     r->config->http.port = colon + 1;
 }
 
-void value_redis_url(struct config_reader *r, const struct config_row *row, const struct yaml_node *n,
-                     void *target)
+void value_redis_url(struct config_reader *r, const struct config_row *row, const struct yaml_node *n, void *target)
 {
     const char *text = config_text(r, row->key, n);
     struct why why;

@@ -102,8 +102,8 @@ static void put_checks(struct buffer *b, const struct status *s)
         const struct status_part *p = &s->parts[i];
         if (p->state == PART_LIVE)
             continue;
-        buffer_printf(b, "[%c] partition %s/%d: %s%s%s\n", p->state == PART_HALTED ? '-' : ' ', p->topic,
-                      p->partition, status_state_name(p->state), *p->reason ? ": " : "", p->reason);
+        buffer_printf(b, "[%c] partition %s/%d: %s%s%s\n", p->state == PART_HALTED ? '-' : ' ', p->topic, p->partition,
+                      status_state_name(p->state), *p->reason ? ": " : "", p->reason);
     }
 }
 
@@ -250,8 +250,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
     while (row < PATHS && !path_matches(paths[row].path, url))
         row++;
     if (row == PATHS) {
-        say(&a, MHD_HTTP_NOT_FOUND,
-            "nothing here; there are /metrics /livez /readyz /v1/status /v1/customers/{id}");
+        say(&a, MHD_HTTP_NOT_FOUND, "nothing here; there are /metrics /livez /readyz /v1/status /v1/customers/{id}");
     } else if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         say(&a, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD");
     } else {
@@ -268,8 +267,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 
 static int wrong(struct why *why, const struct http_options *o, const char *what, const char *reason)
 {
-    snprintf(why->text, sizeof(why->text), "cannot %s %s:%s: %s; change http.listen, or set it to null", what,
-             o->host, o->port, reason);
+    snprintf(why->text, sizeof(why->text), "cannot %s %s:%s: %s; change http.listen, or set it to null", what, o->host,
+             o->port, reason);
     return 1;
 }
 
@@ -313,11 +312,10 @@ int http_start(const struct http_options *o, struct http **ret, struct why *ret_
         free(h);
         return k;
     }
-    h->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, on_request,
-                                 h, MHD_OPTION_LISTEN_SOCKET, h->fd, MHD_OPTION_CONNECTION_LIMIT,
-                                 (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                 (unsigned)CONNECTION_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                 (size_t)CONNECTION_BYTES_MAX, MHD_OPTION_END);
+    h->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, on_request, h,
+                                 MHD_OPTION_LISTEN_SOCKET, h->fd, MHD_OPTION_CONNECTION_LIMIT,
+                                 (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES_MAX, MHD_OPTION_END);
     if (!h->daemon) {
         close(h->fd);
         free(h);

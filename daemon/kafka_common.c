@@ -85,10 +85,8 @@ bool kafka_unreachable(rd_kafka_resp_err_t err)
     case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS:
     case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
-    case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
-        return true;
-    default:
-        return false;
+    case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED: return true;
+    default: return false;
     }
 }
 
@@ -131,8 +129,7 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int sockfd, const char *b
     case API_ADD_PARTITIONS_TO_TXN:
     case API_ADD_OFFSETS_TO_TXN:
     case API_END_TXN:
-    case API_TXN_OFFSET_COMMIT:
-        atomic_fetch_add_explicit(&c->unanswered, 1, memory_order_relaxed);
+    case API_TXN_OFFSET_COMMIT: atomic_fetch_add_explicit(&c->unanswered, 1, memory_order_relaxed);
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -160,7 +157,10 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     // One list of properties serves producers and consumers; and what FAIL says comes as an error, too.
     if (strstr(text, "property and will be ignored by") || strcmp(facility, "FAIL") == 0)
         return;
-    kafka_note(c->options, level <= LOG_WARNING ? NOTE_WARNING : level < LOG_DEBUG ? NOTE_INFO : NOTE_DEBUG,
+    kafka_note(c->options,
+               level <= LOG_WARNING ? NOTE_WARNING
+               : level < LOG_DEBUG  ? NOTE_INFO
+                                    : NOTE_DEBUG,
                "kafka: %s: %s", facility, text);
 }
 
@@ -233,8 +233,10 @@ int kafka_open(struct kafka_client *c, const struct kafka_options *o, rd_kafka_t
     c->rk = rd_kafka_new(type, conf, text, sizeof(text));
     if (!c->rk) {
         rd_kafka_conf_destroy(conf);
-        return kafka_why(ret_why, PORT_REFUSED, "librdkafka takes the properties of kafka.properties one by one, "
-                                                "but not together: %s", text);
+        return kafka_why(ret_why, PORT_REFUSED,
+                         "librdkafka takes the properties of kafka.properties one by one, "
+                         "but not together: %s",
+                         text);
     }
     if (type == RD_KAFKA_CONSUMER)
         rd_kafka_poll_set_consumer(c->rk);

@@ -13,12 +13,12 @@ struct config_property;
 struct kafka_options { // everything in it outlives whatever is made with it
     const char *brokers;
     const char *app, *instance;
-    int worker;                  // index: with app and instance it names the member and the transactional id
+    int worker; // index: with app and instance it names the member and the transactional id
     const struct config_property *properties; // the operator's, none of them reserved
     size_t nproperties;
-    const char *source;          // topic
-    const char *journal;         // topic
-    bool exactly_once;           // false: at least once
+    const char *source;  // topic
+    const char *journal; // topic
+    bool exactly_once;   // false: at least once
     int transaction_timeout_ms;
     void (*note)(void *arg, enum note_level level, const char *text); // called on the worker's thread; may be NULL
     void *note_arg;
@@ -39,12 +39,12 @@ struct kafka_setting {
 };
 
 struct kafka_client { // one handle of librdkafka's; it must not move while open
-    rd_kafka_t *rk;       // NULL: not open
+    rd_kafka_t *rk;   // NULL: not open
     const struct kafka_options *options;
-    void *owner;          // for callbacks
-    int64_t opened_ms;    // monotonic
-    int64_t down_ms;      // monotonic: when librdkafka last said that all brokers are down; 0: never
-    unsigned errors;      // error callbacks so far
+    void *owner;                 // for callbacks
+    int64_t opened_ms;           // monotonic
+    int64_t down_ms;             // monotonic: when librdkafka last said that all brokers are down; 0: never
+    unsigned errors;             // error callbacks so far
     _Atomic int64_t answered_ms; // monotonic: the last answer of any broker; 0: never
     _Atomic unsigned unanswered; // requests of producing and transactions that were sent, or were to be, in vain
     _Atomic unsigned endings;    // requests to end a transaction that were sent

@@ -39,12 +39,12 @@ struct kafka_log {
     struct kafka_reader reader;
     struct partition *partitions; // of the source, by number
     int32_t npartitions;
-    bool rebalanced;              // since poll began to consume
-    bool stuck;                   // a partition is
-    int64_t examined_ms;          // monotonic
-    int64_t asked_ms;             // monotonic: when brokers were last asked whether they are there
+    bool rebalanced;     // since poll began to consume
+    bool stuck;          // a partition is
+    int64_t examined_ms; // monotonic
+    int64_t asked_ms;    // monotonic: when brokers were last asked whether they are there
     unsigned takeovers;
-    int failed;                   // of a callback: ERR_NOMEM
+    int failed; // of a callback: ERR_NOMEM
 };
 
 static const struct kafka_setting defaults[] = {
@@ -286,16 +286,18 @@ static int part_ways(struct kafka_log *l, rd_kafka_resp_err_t err, const char *t
             rd_kafka_topic_partition_list_add(lost, l->options->source, i);
     on_revoked(l, lost, true);
     leave(l);
-    return kafka_why(ret_why, PORT_FENCED, err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID
-                     ? "another consumer has this worker's membership: %s" : "the consumer has failed: %s", text);
+    return kafka_why(ret_why, PORT_FENCED,
+                     err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? "another consumer has this worker's membership: %s"
+                                                                 : "the consumer has failed: %s",
+                     text);
 }
 
 // ---- Polling
 
 static void note_error(struct kafka_log *l, const rd_kafka_message_t *m)
 {
-    struct partition *p = m->rkt && m->partition >= 0 && m->partition < l->npartitions
-                              ? &l->partitions[m->partition] : NULL;
+    struct partition *p =
+        m->rkt && m->partition >= 0 && m->partition < l->npartitions ? &l->partitions[m->partition] : NULL;
     switch (m->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         if (p && is_active(p))
@@ -306,8 +308,7 @@ static void note_error(struct kafka_log *l, const rd_kafka_message_t *m)
         if (p && is_active(p))
             p->stuck = l->stuck = true;
         return;
-    default:
-        kafka_note(l->options, NOTE_WARNING, "kafka: %s", rd_kafka_message_errstr(m));
+    default: kafka_note(l->options, NOTE_WARNING, "kafka: %s", rd_kafka_message_errstr(m));
     }
 }
 
@@ -320,8 +321,9 @@ static int examine(struct kafka_log *l, struct partition *p, struct why *ret_why
         return r;
     if (start <= p->next && p->next <= high)
         return move(l, p, p->next, ret_why);
-    return kafka_why(ret_why, PORT_REFUSED, "partition %d of %s is to be read from offset %" PRId64
-                                            ", but it holds only %" PRId64 " to %" PRId64,
+    return kafka_why(ret_why, PORT_REFUSED,
+                     "partition %d of %s is to be read from offset %" PRId64 ", but it holds only %" PRId64
+                     " to %" PRId64,
                      (int)p->key.partition, p->key.topic, p->next, start, high);
 }
 
@@ -389,8 +391,7 @@ static bool is_away(struct kafka_log *l)
     return kafka_away(&l->client);
 }
 
-static int log_poll(void *ctx, int wait_ms, size_t max, const struct record **ret, size_t *ret_n,
-                    struct why *ret_why)
+static int log_poll(void *ctx, int wait_ms, size_t max, const struct record **ret, size_t *ret_n, struct why *ret_why)
 {
     struct kafka_log *l = ctx;
     kafka_records_release(&l->records);
@@ -405,7 +406,8 @@ static int log_poll(void *ctx, int wait_ms, size_t max, const struct record **re
         return r;
     char text[200];
     rd_kafka_resp_err_t fatal = l->client.errors != errors || l->records.nmessages > 0
-                                    ? rd_kafka_fatal_error(l->client.rk, text, sizeof(text)) : 0;
+                                    ? rd_kafka_fatal_error(l->client.rk, text, sizeof(text))
+                                    : 0;
     if (fatal)
         return part_ways(l, fatal, text, ret_why);
     r = l->rebalanced ? rewind_all(l, ret_why) : take_records(l);

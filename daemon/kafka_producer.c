@@ -48,10 +48,10 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     if (p->failed || purged)
         return;
     p->failed = m->err;
-    kafka_why(&p->failure, 0, "a record of %zu bytes for partition %d of %s was not delivered: %s",
-              m->len + m->key_len, (int)place->partition, p->outputs[place->output].name,
-              m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
-                  ? "it is larger than the topic's max.message.bytes allows" : rd_kafka_err2str(m->err));
+    kafka_why(&p->failure, 0, "a record of %zu bytes for partition %d of %s was not delivered: %s", m->len + m->key_len,
+              (int)place->partition, p->outputs[place->output].name,
+              m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? "it is larger than the topic's max.message.bytes allows"
+                                                             : rd_kafka_err2str(m->err));
 }
 
 static void prepare(rd_kafka_conf_t *conf)
@@ -59,8 +59,7 @@ static void prepare(rd_kafka_conf_t *conf)
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 }
 
-int kafka_producer_open(struct kafka_producer *p, const struct kafka_options *o, bool transactions,
-                        struct why *ret_why)
+int kafka_producer_open(struct kafka_producer *p, const struct kafka_options *o, bool transactions, struct why *ret_why)
 {
     kafka_producer_close(p);
     char id[KAFKA_ID_BYTES], timeout[16];
@@ -166,8 +165,7 @@ static rd_kafka_resp_err_t enqueue(struct kafka_producer *p, size_t place, const
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(r->nheaders);
     for (size_t i = 0; i < r->nheaders; i++)
-        rd_kafka_header_add(headers, r->headers[i].name, -1, r->headers[i].value.p,
-                            (ssize_t)r->headers[i].value.n);
+        rd_kafka_header_add(headers, r->headers[i].name, -1, r->headers[i].value.p, (ssize_t)r->headers[i].value.n);
     rd_kafka_resp_err_t err = rd_kafka_producev(
         p->client.rk, RD_KAFKA_V_RKT(p->outputs[p->places[place].output].topic), RD_KAFKA_V_PARTITION(r->partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(r->key.p, r->key.n),
@@ -196,20 +194,25 @@ int kafka_producer_send(struct kafka_producer *p, const struct out_record *r, st
         if (give_up == 0)
             give_up = now + FULL_WAIT_MS;
         if (now >= give_up)
-            return kafka_why(ret_why, PORT_AWAY, "brokers take no records for %s: the queue to them has been full "
-                                                 "for %d s", r->topic, FULL_WAIT_MS / 1000);
+            return kafka_why(ret_why, PORT_AWAY,
+                             "brokers take no records for %s: the queue to them has been full "
+                             "for %d s",
+                             r->topic, FULL_WAIT_MS / 1000);
         rd_kafka_poll(p->client.rk, 10);
     }
     switch (failed) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-        return PORT_OK;
+    case RD_KAFKA_RESP_ERR_NO_ERROR: return PORT_OK;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-        return kafka_why(ret_why, PORT_REFUSED, "a record of %zu bytes for %s is larger than message.max.bytes in "
-                                                "kafka.properties allows", r->key.n + r->value.n, r->topic);
+        return kafka_why(ret_why, PORT_REFUSED,
+                         "a record of %zu bytes for %s is larger than message.max.bytes in "
+                         "kafka.properties allows",
+                         r->key.n + r->value.n, r->topic);
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-        return kafka_why(ret_why, PORT_REFUSED, "there is no partition %d of %s, which must have as many as the "
-                                                "source", (int)r->partition, r->topic);
+        return kafka_why(ret_why, PORT_REFUSED,
+                         "there is no partition %d of %s, which must have as many as the "
+                         "source",
+                         (int)r->partition, r->topic);
     default:
         return kafka_why(ret_why, PORT_ABORTED, "%s takes no record: %s", r->topic,
                          p->failed ? p->failure.text : rd_kafka_err2str(failed));

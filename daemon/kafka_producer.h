@@ -3,8 +3,8 @@
 #pragma once
 #include "kafka_common.h"
 
-struct kafka_output;  // a topic, with the numbers of its partitions' places
-struct kafka_place;   // a partition that was sent to, and how far
+struct kafka_output; // a topic, with the numbers of its partitions' places
+struct kafka_place;  // a partition that was sent to, and how far
 
 struct kafka_producer {
     struct kafka_client client;
@@ -12,9 +12,9 @@ struct kafka_producer {
     size_t noutputs;
     struct kafka_place *places;
     size_t nplaces, places_cap;
-    unsigned sent;                 // since it was opened; delivery reports are looked at now and then
-    rd_kafka_resp_err_t failed;    // of the first record since mark that was not delivered
-    struct why failure;            // the same in words; valid if failed
+    unsigned sent;                        // since it was opened; delivery reports are looked at now and then
+    rd_kafka_resp_err_t failed;           // of the first record since mark that was not delivered
+    struct why failure;                   // the same in words; valid if failed
     unsigned errors, unanswered, endings; // of the client, at mark
 };
 

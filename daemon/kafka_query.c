@@ -54,8 +54,8 @@ static int take_end(const struct part_key *p, rd_kafka_queue_t *answers, struct 
     return PORT_OK;
 }
 
-int kafka_ends(void *ctx, const struct part_key *p, int64_t *ret_start, int64_t *ret_high,
-               int64_t *ret_stable, struct why *ret_why)
+int kafka_ends(void *ctx, const struct part_key *p, int64_t *ret_start, int64_t *ret_high, int64_t *ret_stable,
+               struct why *ret_why)
 {
     const struct kafka_client *c = ctx;
     if (!c->rk)
@@ -93,8 +93,7 @@ static int64_t parse_clock(const char *text, size_t n)
     return *end ? INT64_MIN : clock;
 }
 
-int kafka_committed(void *ctx, const struct part_key *p, int64_t *ret_offset, int64_t *ret_clock,
-                    struct why *ret_why)
+int kafka_committed(void *ctx, const struct part_key *p, int64_t *ret_offset, int64_t *ret_clock, struct why *ret_why)
 {
     const struct kafka_client *c = ctx;
     if (!c->rk)

@@ -86,8 +86,9 @@ static int read_on(struct kafka_reader *r, rd_kafka_queue_t *queue, const struct
         if (position > before)
             moved_ms = now;
         else if (now - moved_ms >= QUIET_MS)
-            return kafka_why(ret_why, PORT_AWAY, "partition %d of %s: nothing committed between offset %" PRId64
-                                                 " and %" PRId64 ": an open transaction, or brokers are away",
+            return kafka_why(ret_why, PORT_AWAY,
+                             "partition %d of %s: nothing committed between offset %" PRId64 " and %" PRId64
+                             ": an open transaction, or brokers are away",
                              (int)p->partition, p->topic, position, upto);
     }
     return PORT_OK;

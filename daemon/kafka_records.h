@@ -8,9 +8,9 @@
 struct kafka_records {
     rd_kafka_message_t **messages; // what was consumed, errors among it
     size_t nmessages;
-    struct record *records;        // those messages that were added
+    struct record *records; // those messages that were added
     size_t n;
-    size_t cap;                    // of messages and of records
+    size_t cap; // of messages and of records
     struct record_header *headers;
     size_t nheaders, headers_cap;
 };

@@ -61,15 +61,16 @@ static bool group_moved_on(rd_kafka_resp_err_t err)
 }
 
 // What an error means for a transaction that nothing has told the brokers to commit.
-static int judge(struct kafka_sink *s, const char *what, rd_kafka_resp_err_t err, const char *text,
-                 struct why *ret_why)
+static int judge(struct kafka_sink *s, const char *what, rd_kafka_resp_err_t err, const char *text, struct why *ret_why)
 {
     if (is_fenced(err)) {
         // A coordinator fences those that take too long, too.
         bool late = s->open && kafka_now_ms() - s->begun_ms >= s->options->transaction_timeout_ms;
         s->takeovers += !late;
-        return kafka_why(ret_why, PORT_FENCED, late ? "%s: the transaction took too long: %s"
-                                                    : "%s: another producer has this transactional id: %s", what, text);
+        return kafka_why(ret_why, PORT_FENCED,
+                         late ? "%s: the transaction took too long: %s"
+                              : "%s: another producer has this transactional id: %s",
+                         what, text);
     }
     if (group_moved_on(err))
         return kafka_why(ret_why, PORT_FENCED, "%s: the group has moved on: %s", what, text);
@@ -148,8 +149,7 @@ static int open_transaction(struct kafka_sink *s, struct why *ret_why)
     if (r != PORT_OK)
         return r;
     kafka_producer_mark(&s->transactions);
-    _cleanup_(kafka_error_destroy) rd_kafka_error_t *error =
-        rd_kafka_begin_transaction(s->transactions.client.rk);
+    _cleanup_(kafka_error_destroy) rd_kafka_error_t *error = rd_kafka_begin_transaction(s->transactions.client.rk);
     if (error) {
         kafka_why(ret_why, PORT_AWAY, "no transaction: %s", rd_kafka_error_string(error));
         retire(s);
@@ -239,8 +239,7 @@ static int send_offsets(struct kafka_sink *s, const struct commit_offset *offset
         return PORT_OK;
     if (!s->group->metadata)
         return undo(s, kafka_why(ret_why, PORT_FENCED, "offsets of partitions that the group never gave us"));
-    _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)n);
+    _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
     for (size_t i = 0; i < n; i++) {
         rd_kafka_topic_partition_t *t =
             rd_kafka_topic_partition_list_add(list, offsets[i].source.topic, offsets[i].source.partition);
@@ -295,8 +294,7 @@ static int end_transaction(struct kafka_sink *s, struct why *ret_why)
     return r;
 }
 
-static int commit_transaction(struct kafka_sink *s, const struct commit_offset *offsets, size_t n,
-                              struct why *ret_why)
+static int commit_transaction(struct kafka_sink *s, const struct commit_offset *offsets, size_t n, struct why *ret_why)
 {
     struct why why = {""};
     int r = kafka_producer_flush(&s->transactions, s->options->transaction_timeout_ms + SPARE_MS, &why);

@@ -16,7 +16,7 @@ struct check {
     const char *topics[CHECKED_MAX]; // each once
     int32_t partitions[CHECKED_MAX]; // 0: missing
     size_t n;
-    int64_t give_up_ms;              // monotonic
+    int64_t give_up_ms; // monotonic
 };
 
 static const struct kafka_setting no_defaults[] = {{NULL, NULL}};
@@ -121,8 +121,7 @@ static int create_missing(struct check *c, struct why *ret_why)
         if (c->partitions[i])
             continue;
         // -1: as many replicas as the brokers have set as their default
-        rd_kafka_NewTopic_t *t =
-            rd_kafka_NewTopic_new(c->topics[i], c->partitions[SOURCE], -1, text, sizeof(text));
+        rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(c->topics[i], c->partitions[SOURCE], -1, text, sizeof(text));
         if (!t) {
             rd_kafka_NewTopic_destroy_array(topics, n);
             return kafka_why(ret_why, PORT_REFUSED, "topic %s cannot be created: %s", c->topics[i], text);
@@ -152,8 +151,10 @@ static int check_partitions(struct check *c, bool create, struct why *ret_why)
                       c->topics[SOURCE]);
     for (size_t i = 0; r == PORT_OK && missing && !create && i < c->n; i++)
         if (c->partitions[i] == 0)
-            r = kafka_why(ret_why, PORT_REFUSED, "topic %s does not exist: create it with %d partitions, or set "
-                                                 "outputs.create", c->topics[i], (int)c->partitions[SOURCE]);
+            r = kafka_why(ret_why, PORT_REFUSED,
+                          "topic %s does not exist: create it with %d partitions, or set "
+                          "outputs.create",
+                          c->topics[i], (int)c->partitions[SOURCE]);
     if (r == PORT_OK && missing)
         r = create_missing(c, ret_why);
     while (r == PORT_OK && missing) {
@@ -164,8 +165,9 @@ static int check_partitions(struct check *c, bool create, struct why *ret_why)
     }
     for (size_t i = 0; r == PORT_OK && i < c->n; i++)
         if (c->partitions[i] != c->partitions[SOURCE])
-            r = kafka_why(ret_why, PORT_REFUSED, "topic %s has %d partitions and its source %s has %d: they must be as "
-                                                 "many; name another topic, or delete this one",
+            r = kafka_why(ret_why, PORT_REFUSED,
+                          "topic %s has %d partitions and its source %s has %d: they must be as "
+                          "many; name another topic, or delete this one",
                           c->topics[i], (int)c->partitions[i], c->topics[SOURCE], (int)c->partitions[SOURCE]);
     return r;
 }
@@ -176,12 +178,16 @@ static int check_entry(const struct check *c, const char *topic, const char *nam
                        struct why *ret_why)
 {
     if (strcmp(name, "cleanup.policy") == 0 && strstr(value, "compact"))
-        return kafka_why(ret_why, PORT_REFUSED, "topic %s is compacted (cleanup.policy=%s), which loses records: set "
-                                                "cleanup.policy=delete, or name another topic", topic, value);
+        return kafka_why(ret_why, PORT_REFUSED,
+                         "topic %s is compacted (cleanup.policy=%s), which loses records: set "
+                         "cleanup.policy=delete, or name another topic",
+                         topic, value);
     if (strcmp(topic, c->topics[JOURNAL]) == 0 &&
         (strcmp(name, "retention.ms") == 0 || strcmp(name, "retention.bytes") == 0) && strcmp(value, "-1") != 0)
-        return kafka_why(ret_why, PORT_REFUSED, "the journal %s would lose entries (%s=%s): set retention.ms=-1 and "
-                                                "retention.bytes=-1", topic, name, value);
+        return kafka_why(ret_why, PORT_REFUSED,
+                         "the journal %s would lose entries (%s=%s): set retention.ms=-1 and "
+                         "retention.bytes=-1",
+                         topic, name, value);
     return PORT_OK;
 }
 

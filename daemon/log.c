@@ -54,14 +54,13 @@ static bool is_journal(int fd)
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long dev, ino;
     struct stat st;
-    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(fd, &st) == 0 &&
-           st.st_dev == dev && st.st_ino == ino;
+    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(fd, &st) == 0 && st.st_dev == dev &&
+           st.st_ino == ino;
 }
 
 void log_open(enum note_level level, int format)
 {
-    logger.journal =
-        format == LOG_FORMAT_JOURNALD || (format == LOG_FORMAT_AUTO && is_journal(STDERR_FILENO));
+    logger.journal = format == LOG_FORMAT_JOURNALD || (format == LOG_FORMAT_AUTO && is_journal(STDERR_FILENO));
     log_level_set(level);
 }
 
@@ -199,8 +198,7 @@ static uint64_t hash_of(enum note_level level, const struct log_field *f)
 static void release(struct repeated *r)
 {
     if (r->held > 0)
-        write_line(r->level,
-                   (const struct log_field[]){LOG_MESSAGE(r->message), LOG_INT("repeated", r->held), {0}});
+        write_line(r->level, (const struct log_field[]){LOG_MESSAGE(r->message), LOG_INT("repeated", r->held), {0}});
     *r = (struct repeated){0};
 }
 

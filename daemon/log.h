@@ -15,18 +15,9 @@ struct log_field {
     int64_t number;
 };
 
-#define LOG_MESSAGE(text)                                                                                    \
-    {                                                                                                        \
-        "msg", text, 0                                                                                       \
-    }
-#define LOG_TEXT(key, text)                                                                                  \
-    {                                                                                                        \
-        key, (text) ? (text) : "", 0                                                                         \
-    }
-#define LOG_INT(key, number)                                                                                 \
-    {                                                                                                        \
-        key, NULL, number                                                                                    \
-    }
+#define LOG_MESSAGE(text) {"msg", text, 0}
+#define LOG_TEXT(key, text) {key, (text) ? (text) : "", 0}
+#define LOG_INT(key, number) {key, NULL, number}
 
 // Writes the message, which comes first, and its fields. The very same line again within LOG_WINDOW_MS is
 // written LOG_BURST times; then it is counted, and the count is written when the window is over.

@@ -94,8 +94,8 @@ static void put_deadline(struct json_writer *j, const struct lookup_found *f)
     if (d.kind == DUE_RULE)
         json_key(j, "rule"), json_text(j, f->model->rules[d.index].name);
     else
-        json_key(j, "trigger"), json_text(j, d.kind == DUE_TRIGGER ? f->model->triggers[d.index].name
-                                                                     : "objective.missed");
+        json_key(j, "trigger"),
+            json_text(j, d.kind == DUE_TRIGGER ? f->model->triggers[d.index].name : "objective.missed");
     json_object_end(j);
 }
 

@@ -14,7 +14,7 @@ struct lookup_found { // one model's state
     const struct customer *customer; // with c->due computed; lives until the callback returns
     struct part_key source;
     struct span id;
-    int64_t now;                     // ms UTC: the later of the partition's and the customer's clock
+    int64_t now; // ms UTC: the later of the partition's and the customer's clock
 };
 // Calls found() for each state. PORT_OK (also when there was none), PORT_AWAY, PORT_REFUSED or negative.
 int lookup_each(struct lookup *l, struct span id, void (*found)(void *arg, const struct lookup_found *f), void *arg,

@@ -47,16 +47,15 @@ static uint64_t sum(const struct counters *const *sets, size_t n, size_t offset)
     return total;
 }
 
-static void put_histogram(struct buffer *b, const char *name, const char *help,
-                          const struct counters *const *sets, size_t n, size_t offset)
+static void put_histogram(struct buffer *b, const char *name, const char *help, const struct counters *const *sets,
+                          size_t n, size_t offset)
 {
     uint64_t total = 0;
     family(b, name, "histogram", help);
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         total += sum(sets, n, offset + offsetof(struct histogram, bucket) + i * sizeof(_Atomic uint64_t));
         if (i < HISTOGRAM_BUCKETS - 1)
-            buffer_printf(b, "engaged_%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)(1 << i) / 1000,
-                          total);
+            buffer_printf(b, "engaged_%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)(1 << i) / 1000, total);
         else
             buffer_printf(b, "engaged_%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, total);
     }
@@ -67,8 +66,8 @@ static void put_histogram(struct buffer *b, const char *name, const char *help,
 
 static void put_counters(struct buffer *b, const struct counters *const *sets, size_t n)
 {
-#define X(name, help)                                                                                        \
-    family(b, #name "_total", "counter", help);                                                              \
+#define X(name, help) \
+    family(b, #name "_total", "counter", help); \
     buffer_printf(b, "engaged_" #name "_total %" PRIu64 "\n", sum(sets, n, offsetof(struct counters, name)));
     COUNTERS(X)
 #undef X
@@ -146,13 +145,11 @@ static void put_partitions(struct buffer *b, const struct status *s)
 
 // ---- stages, rules, triggers
 
-static void put_stats(struct buffer *b, const char *name, const char *kind, const struct status_stat *v,
-                      size_t n)
+static void put_stats(struct buffer *b, const char *name, const char *kind, const struct status_stat *v, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct span model, is, what;
-        if (!status_field(v[i].field, &model, &is, &what) || is.n != strlen(kind) ||
-            memcmp(is.p, kind, is.n) != 0)
+        if (!status_field(v[i].field, &model, &is, &what) || is.n != strlen(kind) || memcmp(is.p, kind, is.n) != 0)
             continue;
         buffer_printf(b, "engaged_%s", name);
         put_label(b, "{", "model", model);

@@ -4,9 +4,8 @@
 #include <stdint.h>
 
 void notify_ready(void);
-void notify_status(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2))); // one line, for systemctl status
-void notify_reloading(void);               // followed by notify_ready
+void notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2))); // one line, for systemctl status
+void notify_reloading(void);                                                    // followed by notify_ready
 void notify_stopping(void);
 // How often notify_watchdog is expected, in ms: half of WatchdogSec. 0: never.
 int64_t notify_watchdog_ms(void);

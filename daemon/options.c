@@ -15,8 +15,7 @@ enum { ROWS_MAX = 24, LONG_ONLY = 256, HELP = 'h', VERSION = LONG_ONLY + ROWS_MA
 static void print_row(const struct option_row *row)
 {
     char form[64];
-    int n = row->letter ? snprintf(form, sizeof(form), "-%c, ", row->letter)
-                        : snprintf(form, sizeof(form), "    ");
+    int n = row->letter ? snprintf(form, sizeof(form), "-%c, ", row->letter) : snprintf(form, sizeof(form), "    ");
     snprintf(form + n, sizeof(form) - (size_t)n, "--%s%s%s", row->name, row->argument ? " " : "",
              row->argument ? row->argument : "");
     printf("  %-26s %s\n", form, row->help);
@@ -33,8 +32,8 @@ static void print_help(const struct command *c)
 
 static int usage(const struct command *c, const char *what, const char *which, const char *advice)
 {
-    fprintf(stderr, "%s: %s %s%s%s%s; see %s --help\n", c->name, what, which,
-            advice ? "; did you mean --" : "", advice ? advice : "", advice ? "?" : "", c->name);
+    fprintf(stderr, "%s: %s %s%s%s%s; see %s --help\n", c->name, what, which, advice ? "; did you mean --" : "",
+            advice ? advice : "", advice ? "?" : "", c->name);
     return EX_USAGE;
 }
 
@@ -53,12 +52,8 @@ static int take(const struct command *c, const struct option_row *row, void *tar
     void *field = (char *)target + row->target;
     struct option_list *list = field;
     switch (row->kind) {
-    case OPTION_FLAG:
-        *(bool *)field = true;
-        return 0;
-    case OPTION_TEXT:
-        *(const char **)field = optarg;
-        return 0;
+    case OPTION_FLAG: *(bool *)field = true; return 0;
+    case OPTION_TEXT: *(const char **)field = optarg; return 0;
     case OPTION_LIST:
         if (list->n == OPTION_REPEATS_MAX)
             return usage(c, "too many times", row->name, NULL);

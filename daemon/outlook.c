@@ -49,8 +49,7 @@ static bool looks_at_value(const struct model *m, int root, int signal)
     const struct node *n = &m->nodes[root];
     if (n->kind != NODE_COMPARE)
         return looks_at_value(m, n->a, signal) || (n->kind != NODE_NOT && looks_at_value(m, n->b, signal));
-    return n->c.signal == signal &&
-           (n->c.fact == FACT_SUM || n->c.fact == FACT_MEAN || n->c.fact == FACT_VALUE);
+    return n->c.signal == signal && (n->c.fact == FACT_SUM || n->c.fact == FACT_MEAN || n->c.fact == FACT_VALUE);
 }
 
 static void judge(const struct trial *t, uint64_t bit, struct outlook *o)

@@ -12,8 +12,8 @@ struct outlook {
     const struct condition *on; // NULL: an objective
     bool over;                  // a trigger that is spent; an objective that is met or missed
     bool resting;               // a deadline rule that waits for the customer's next event
-    int64_t at;          // by time alone: when it comes true if no event comes; NEVER. An objective: its end
-    bool silent, capped; // a trigger by time alone: what becomes of it at that instant
+    int64_t at;                 // by time alone: when it comes true if no event comes; NEVER. An objective: its end
+    bool silent, capped;        // a trigger by time alone: what becomes of it at that instant
     // By an event: for each of its signals, what one event of that signal alone, now and without a value,
     // would do.
     uint64_t moves;                // it comes true

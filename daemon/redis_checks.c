@@ -60,8 +60,7 @@ int redis_check_info(const char *info, struct redis_facts *ret, struct why *ret_
                        "redis.url a server with cluster-enabled no");
     int version = parse_version(info_get(info, "redis_version", v, sizeof(v)));
     if (version < VERSION_MIN)
-        return verdict(ret_why, PORT_REFUSED, "this Redis is version %s: 6.2 or newer is needed",
-                       *v ? v : "unknown");
+        return verdict(ret_why, PORT_REFUSED, "this Redis is version %s: 6.2 or newer is needed", *v ? v : "unknown");
     if (!strcmp(info_get(info, "loading", v, sizeof(v)), "1"))
         return verdict(ret_why, PORT_AWAY, "it is still loading its data");
     if (strcmp(info_get(info, "role", v, sizeof(v)), "master") != 0)

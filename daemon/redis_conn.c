@@ -105,8 +105,7 @@ static int lost(struct redis_conn *c, struct why *why)
     return PORT_AWAY;
 }
 
-int redis_conn_send(struct redis_conn *c, const struct resp *out, size_t n, redisReply **ret,
-                    struct why *ret_why)
+int redis_conn_send(struct redis_conn *c, const struct resp *out, size_t n, redisReply **ret, struct why *ret_why)
 {
     if (out->b.failed || redisAppendFormattedCommand(c->c, out->b.p, out->b.n) != REDIS_OK) {
         redis_conn_drop(c); // there may be half a command in it
@@ -146,8 +145,8 @@ static int run_script(struct redis_conn *c, const char *command, const char *scr
     return redis_conn_send(c, args, 1, ret, why);
 }
 
-int redis_conn_script(struct redis_conn *c, enum redis_script script, const struct resp *args,
-                      redisReply **ret, struct why *ret_why)
+int redis_conn_script(struct redis_conn *c, enum redis_script script, const struct resp *args, redisReply **ret,
+                      struct why *ret_why)
 {
     redisReply *reply = NULL;
     int r = run_script(c, "EVALSHA", c->sha[script], args, &reply, ret_why);
@@ -168,11 +167,9 @@ int redis_conn_error(struct redis_conn *c, const redisReply *error, struct why *
         int result;
         const char *advice;
     } rows[] = {
-        {"OOM", PORT_REFUSED,
-         "its memory is full: raise its maxmemory (CONFIG SET maxmemory), or remove other data"},
+        {"OOM", PORT_REFUSED, "its memory is full: raise its maxmemory (CONFIG SET maxmemory), or remove other data"},
         {"MISCONF", PORT_REFUSED, "it cannot write to its disk: see its log, and the disk's free space"},
-        {"WRONGTYPE", PORT_REFUSED,
-         "something else wrote a key of engaged's: give engaged a database of its own"},
+        {"WRONGTYPE", PORT_REFUSED, "something else wrote a key of engaged's: give engaged a database of its own"},
         {"NOPERM", PORT_REFUSED, "its ACL forbids it: ACL SETUSER <user> ~{<app>:* +@all -@dangerous +info"},
         {"NOAUTH", PORT_REFUSED, "it wants a password: write redis://user:password@host in redis.url"},
         {"WRONGPASS", PORT_REFUSED, "check user and password in redis.url"},
@@ -208,8 +205,7 @@ static int reach(struct redis_conn *c, const struct redis_host *host, struct why
                             .options = REDIS_OPT_PREFER_IP_UNSPEC};
     if (host) {
         REDIS_OPTIONS_SET_TCP(&options, host->name, host->port);
-        snprintf(c->where, sizeof(c->where), strchr(host->name, ':') ? "[%s]:%d" : "%s:%d", host->name,
-                 host->port);
+        snprintf(c->where, sizeof(c->where), strchr(host->name, ':') ? "[%s]:%d" : "%s:%d", host->name, host->port);
     } else {
         REDIS_OPTIONS_SET_UNIX(&options, u->path);
         snprintf(c->where, sizeof(c->where), "%s", u->path);
@@ -240,9 +236,8 @@ static void put_words(struct resp *out, size_t n, const char *const *words)
         resp_text(out, words[i]);
 }
 
-#define PUT(out, ...)                                                                                        \
-    put_words(out, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *),                              \
-              (const char *const[]){__VA_ARGS__})
+#define PUT(out, ...) \
+    put_words(out, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *), (const char *const[]){__VA_ARGS__})
 
 // One command whose answer must be no error.
 static int ask(struct redis_conn *c, struct resp *out, redisReply **ret, struct why *why)

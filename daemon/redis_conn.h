@@ -34,11 +34,10 @@ uint64_t redis_conn_run(const struct redis_conn *c);
 // Sends the commands in `out` and waits for their n answers, which become the caller's (freeReplyObject); an
 // answer can be an error of Redis'. 0; PORT_AWAY: no answer, and the connection is dropped: commands may or
 // may not be done.
-int redis_conn_send(struct redis_conn *c, const struct resp *out, size_t n, redisReply **ret,
-                    struct why *ret_why);
+int redis_conn_send(struct redis_conn *c, const struct resp *out, size_t n, redisReply **ret, struct why *ret_why);
 // Runs a script whose arguments, from the number of keys on, are in `args` (args->n of them).
-int redis_conn_script(struct redis_conn *c, enum redis_script script, const struct resp *args,
-                      redisReply **ret, struct why *ret_why);
+int redis_conn_script(struct redis_conn *c, enum redis_script script, const struct resp *args, redisReply **ret,
+                      struct why *ret_why);
 // What an error among the answers means: PORT_AWAY (and the connection is dropped, so that the server is
 // looked at anew) or PORT_REFUSED.
 int redis_conn_error(struct redis_conn *c, const redisReply *error, struct why *ret_why);

@@ -33,18 +33,10 @@ static void put_row(struct resp *r, const struct row *row, const struct cursor *
     const void *v = (const char *)c + row->at;
     resp_text(r, row->name);
     switch (row->kind) {
-    case I64:
-        resp_i64(r, *(const int64_t *)v);
-        break;
-    case U64:
-        resp_u64(r, *(const uint64_t *)v);
-        break;
-    case I32:
-        resp_i64(r, *(const int32_t *)v);
-        break;
-    case U32:
-        resp_u64(r, *(const uint32_t *)v);
-        break;
+    case I64: resp_i64(r, *(const int64_t *)v); break;
+    case U64: resp_u64(r, *(const uint64_t *)v); break;
+    case I32: resp_i64(r, *(const int32_t *)v); break;
+    case U32: resp_u64(r, *(const uint32_t *)v); break;
     }
 }
 
@@ -69,8 +61,8 @@ static void put_count(struct resp *r, const char *prefix, const char *model, uin
     resp_u64(r, v);
 }
 
-void redis_put_cursor(struct resp *r, const struct cursor *c, uint64_t n, const char *owner,
-                      const char *const *models, int nmodels)
+void redis_put_cursor(struct resp *r, const struct cursor *c, uint64_t n, const char *owner, const char *const *models,
+                      int nmodels)
 {
     resp_text(r, "owner");
     resp_text(r, owner);
@@ -118,10 +110,8 @@ static int read_row(const struct row *row, const char *value, struct cursor *c)
     int64_t v;
     int r;
     switch (row->kind) {
-    case I64:
-        return read_i64(value, INT64_MIN, INT64_MAX, to);
-    case U64:
-        return read_u64(value, to);
+    case I64: return read_i64(value, INT64_MIN, INT64_MAX, to);
+    case U64: return read_u64(value, to);
     case I32:
         r = read_i64(value, INT32_MIN, INT32_MAX, &v);
         if (!r)
@@ -153,8 +143,7 @@ static int read_tail(char *text, struct cursor *c)
 }
 
 // "buckets:MODEL" or "customers:MODEL"; those of models that the program does not have are passed over.
-static int read_count(const char *name, const char *value, const char *const *models, int nmodels,
-                      struct cursor *c)
+static int read_count(const char *name, const char *value, const char *const *models, int nmodels, struct cursor *c)
 {
     bool buckets = !strncmp(name, "buckets:", 8);
     if (!buckets && strncmp(name, "customers:", 10) != 0)
@@ -192,8 +181,7 @@ int redis_read_cursor(redisReply *fields, const char *const *models, int nmodels
             wrong = read_count(name, value, models, nmodels, &c);
         }
         if (wrong) {
-            snprintf(ret_why->text, sizeof(ret_why->text), "the cursor's field %.60s is \"%.80s\"", name,
-                     value);
+            snprintf(ret_why->text, sizeof(ret_why->text), "the cursor's field %.60s is \"%.80s\"", name, value);
             return 1;
         }
     }

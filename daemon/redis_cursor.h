@@ -10,8 +10,8 @@
 // How many arguments redis_put_cursor puts.
 size_t redis_cursor_args(int nmodels);
 // Puts fields and values of a cursor, with `n` in the place of its own. Models go by their names.
-void redis_put_cursor(struct resp *r, const struct cursor *c, uint64_t n, const char *owner,
-                      const char *const *models, int nmodels);
+void redis_put_cursor(struct resp *r, const struct cursor *c, uint64_t n, const char *owner, const char *const *models,
+                      int nmodels);
 // Reads an answer to HGETALL that has fields; tails point into it (it is cut up in place), and so does
 // *ret_owner, which may be NULL. Fields of other models are passed over. 0; 1: it is no cursor, *ret_why says
 // which field.

@@ -57,8 +57,7 @@ static int scan(struct redis_store *s, const struct part_key *p, char position[s
     return found->b.failed ? ERR_NOMEM : 0;
 }
 
-static int unlink_keys(struct redis_store *s, const struct part_key *p, const struct resp *keys,
-                       struct why *why)
+static int unlink_keys(struct redis_store *s, const struct part_key *p, const struct resp *keys, struct why *why)
 {
     struct redis_part *part;
     struct redis_conn *c;

@@ -88,8 +88,7 @@ static void put_dues(struct redis_store *s, const struct flush *f, enum due_kind
     }
 }
 
-static void put_flush(struct redis_store *s, struct span tag, const struct owner *owner,
-                      const struct flush *f)
+static void put_flush(struct redis_store *s, struct span tag, const struct owner *owner, const struct flush *f)
 {
     struct resp *out = &s->out;
     resp_u64(out, 3 + 2 * f->nsplits + s->runs.n);

@@ -174,9 +174,8 @@ int redis_store_due(void *ctx, const struct part_key *p, int64_t before, size_t 
 
 // ---- statistics
 
-int redis_store_stats(void *ctx, const struct part_key *p,
-                      void (*each)(void *arg, struct span field, int64_t value), void *arg,
-                      struct why *ret_why)
+int redis_store_stats(void *ctx, const struct part_key *p, void (*each)(void *arg, struct span field, int64_t value),
+                      void *arg, struct why *ret_why)
 {
     struct redis_store *s = ctx;
     struct redis_part *part;

@@ -7,8 +7,7 @@
 #include "error.h"
 #include "redis_store_private.h"
 
-int redis_store_remember(void *ctx, const struct part_key *p, const struct model_text *v, size_t n,
-                         struct why *ret_why)
+int redis_store_remember(void *ctx, const struct part_key *p, const struct model_text *v, size_t n, struct why *ret_why)
 {
     struct redis_store *s = ctx;
     struct redis_part *part;
@@ -69,8 +68,8 @@ static int parse(struct span field, struct span value, struct model_text *ret)
     return 0;
 }
 
-int redis_store_recall(void *ctx, const struct part_key *p,
-                       int (*each)(void *arg, const struct model_text *t), void *arg, struct why *ret_why)
+int redis_store_recall(void *ctx, const struct part_key *p, int (*each)(void *arg, const struct model_text *t),
+                       void *arg, struct why *ret_why)
 {
     struct redis_store *s = ctx;
     struct redis_part *part;
@@ -85,8 +84,7 @@ int redis_store_recall(void *ctx, const struct part_key *p,
     const redisReply *reply = r ? NULL : s->replies[0];
     for (size_t i = 0; r == 0 && i + 1 < reply->elements; i += 2) {
         struct model_text t;
-        struct span field = redis_reply_span(reply->element[i]),
-                    value = redis_reply_span(reply->element[i + 1]);
+        struct span field = redis_reply_span(reply->element[i]), value = redis_reply_span(reply->element[i + 1]);
         if (!field.p || !value.p || parse(field, value, &t)) {
             snprintf(ret_why->text, sizeof(ret_why->text),
                      "the key {%s:%s:%d}:models is damaged: restore Redis from a "

@@ -9,8 +9,8 @@
 
 enum { TRIES_MAX = 5 }; // splits in a row that a query may run into
 
-int redis_query_cursor(struct redis_store *s, const struct part_key *p, struct cursor *ret,
-                       struct owner *ret_owner, struct why *ret_why)
+int redis_query_cursor(struct redis_store *s, const struct part_key *p, struct cursor *ret, struct owner *ret_owner,
+                       struct why *ret_why)
 {
     struct redis_part *part;
     struct redis_conn *c;
@@ -75,8 +75,8 @@ static bool buckets_changed(const struct redis_store *s, const struct cursor *cu
 }
 
 // One partition. *ret_again: the buckets have changed meanwhile, and nothing was found.
-static int look(struct redis_store *s, const struct part_key *p, const struct redis_lookup *l,
-                bool *ret_again, struct why *why)
+static int look(struct redis_store *s, const struct part_key *p, const struct redis_lookup *l, bool *ret_again,
+                struct why *why)
 {
     struct cursor cursor;
     struct owner owner;
@@ -107,8 +107,8 @@ static int look(struct redis_store *s, const struct part_key *p, const struct re
     return 0;
 }
 
-int redis_query_customer(struct redis_store *s, const char *topic, int32_t partitions,
-                         const struct redis_lookup *l, struct why *ret_why)
+int redis_query_customer(struct redis_store *s, const char *topic, int32_t partitions, const struct redis_lookup *l,
+                         struct why *ret_why)
 {
     for (int32_t i = 0; i < partitions; i++) {
         struct part_key p = {topic, i};

@@ -42,8 +42,7 @@ static void cleanup_reply(redisReply **r)
 }
 
 // Asks one Sentinel for the master's address. 0, or PORT_AWAY.
-static int ask_sentinel(struct redis_route *r, const struct redis_host *at, struct redis_host *ret,
-                        struct why *why)
+static int ask_sentinel(struct redis_route *r, const struct redis_host *at, struct redis_host *ret, struct why *why)
 {
     struct timeval wait = {.tv_sec = r->o->timeout_ms / 1000, .tv_usec = r->o->timeout_ms % 1000 * 1000};
     redisOptions options = {.connect_timeout = &wait,
@@ -57,8 +56,8 @@ static int ask_sentinel(struct redis_route *r, const struct redis_host *at, stru
     if (!c->err)
         reply = redisCommand(c, "SENTINEL get-master-addr-by-name %s", r->o->url->master);
     if (!reply || reply->type == REDIS_REPLY_ERROR) {
-        snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d gave no answer: %.100s", at->name,
-                 at->port, reply ? reply->str : c->errstr);
+        snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d gave no answer: %.100s", at->name, at->port,
+                 reply ? reply->str : c->errstr);
         return PORT_AWAY;
     }
     if (reply->elements != 2 || reply->element[0]->len >= sizeof(r->master)) {
@@ -87,8 +86,7 @@ static int open_master(struct redis_route *r, struct why *why)
     return result;
 }
 
-int redis_route_to(struct redis_route *r, const struct part_key *p, struct redis_conn **ret,
-                   struct why *ret_why)
+int redis_route_to(struct redis_route *r, const struct part_key *p, struct redis_conn **ret, struct why *ret_why)
 {
     (void)p; // one server has them all
     const struct redis_url *u = r->o->url;

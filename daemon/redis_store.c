@@ -172,11 +172,10 @@ int redis_run(struct redis_store *s, struct redis_conn *c, enum redis_script scr
 int redis_fenced(const struct part_key *p, struct span owner, struct span n, struct why *ret_why)
 {
     if (owner.n)
-        snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d is owned by %.*s now, with %.*s flushes",
-                 p->topic, p->partition, (int)owner.n, owner.p, (int)n.n, n.p);
+        snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d is owned by %.*s now, with %.*s flushes", p->topic,
+                 p->partition, (int)owner.n, owner.p, (int)n.n, n.p);
     else
-        snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d has no cursor any more", p->topic,
-                 p->partition);
+        snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d has no cursor any more", p->topic, p->partition);
     return PORT_FENCED;
 }
 
@@ -216,8 +215,8 @@ static int store_claim(void *ctx, const struct part_key *p, const struct owner *
     return 0;
 }
 
-static int store_create(void *ctx, const struct part_key *p, const struct owner *owner,
-                        const struct cursor *cursor, struct why *ret_why)
+static int store_create(void *ctx, const struct part_key *p, const struct owner *owner, const struct cursor *cursor,
+                        struct why *ret_why)
 {
     struct redis_store *s = ctx;
     struct redis_part *part;

@@ -52,7 +52,6 @@ int redis_tls_start(redisContext *c, const char *host, const char *ca, struct wh
                  host, X509_verify_cert_error_string(verified));
         return PORT_REFUSED;
     }
-    snprintf(ret_why->text, sizeof(ret_why->text), "no TLS handshake: %s. Does this port speak TLS?",
-             c->errstr);
+    snprintf(ret_why->text, sizeof(ret_why->text), "no TLS handshake: %s. Does this port speak TLS?", c->errstr);
     return PORT_AWAY;
 }

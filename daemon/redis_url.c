@@ -94,8 +94,7 @@ static int parse_host(char *s, int port, struct redis_host *ret, struct why *why
     if (decode(s))
         return wrong(why, "a host name has a '%%' without two hex digits after it");
     if (port_text && number(port_text, 1, 65535, &ret->port))
-        return wrong(why,
-                     "the port is not a number from 1 to 65535 (in user and password, / is written %%2F)");
+        return wrong(why, "the port is not a number from 1 to 65535 (in user and password, / is written %%2F)");
     return 0;
 }
 
@@ -192,8 +191,7 @@ static int parse_scheme(struct redis_url *u, const char *scheme, struct why *why
     if (!strcmp(scheme, "redis-cluster"))
         return wrong(why, "redis-cluster:// is not yet supported: use one server (redis://), or Sentinel "
                           "(redis-sentinel://h1,h2/master) where one must stand in for another");
-    return wrong(why, "\"%.20s\" is no scheme here: redis://, rediss://, unix:// or redis-sentinel://",
-                 scheme);
+    return wrong(why, "\"%.20s\" is no scheme here: redis://, rediss://, unix:// or redis-sentinel://", scheme);
 }
 
 static int parse(struct redis_url *u, char *text, struct why *why)

@@ -107,8 +107,7 @@ static void put_stats(struct block *b, const struct status_part *from, struct st
 {
     struct status_stat *stats = put(b, from->stats, from->nstats * sizeof(*stats));
     for (size_t i = 0; i < from->nstats; i++) {
-        const char *field = put_text(b, from->stats[i].field),
-                   *campaign = put_text(b, from->stats[i].campaign);
+        const char *field = put_text(b, from->stats[i].field), *campaign = put_text(b, from->stats[i].campaign);
         if (stats)
             stats[i] = (struct status_stat){field, campaign, from->stats[i].value};
     }
@@ -411,8 +410,7 @@ void status_line(const struct status *s, struct buffer *out)
         bool same = model.n == last.n && memcmp(model.p, last.p, model.n) == 0;
         if (!same)
             buffer_printf(out, "; %.*s:", (int)model.n, model.p);
-        buffer_printf(out, "%s %.*s %lld", same ? "," : "", (int)name.n, name.p,
-                      (long long)s->populations[i].value);
+        buffer_printf(out, "%s %.*s %lld", same ? "," : "", (int)name.n, name.p, (long long)s->populations[i].value);
         last = model;
     }
 }

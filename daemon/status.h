@@ -46,9 +46,8 @@ struct status {
     size_t nparts;
     struct status_stat *populations; // stages, summed over the partitions
     size_t npopulations;
-    struct status_stat
-        *counts;    // rules and triggers since the start of this process: these never fall, also when
-    size_t ncounts; // a partition goes to another daemon with all that it ever counted
+    struct status_stat *counts; // rules and triggers since the start of this process: these never fall, also when
+    size_t ncounts;             // a partition goes to another daemon with all that it ever counted
     void *held;
 };
 

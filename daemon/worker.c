@@ -210,7 +210,8 @@ static bool shares_instance(struct running *r)
     r->takeovers = takeovers;
     r->takeover_ms = now;
     if (again)
-        world_note(r, NOTE_ERROR, NULL, "another daemon took this worker's place twice in a minute: two daemons of the "
+        world_note(r, NOTE_ERROR, NULL,
+                   "another daemon took this worker's place twice in a minute: two daemons of the "
                    "app have the same `instance`; give each its own");
     return again;
 }

@@ -12,15 +12,15 @@
 struct worker {
     int index;
     const struct config *config;
-    int32_t partitions;       // of the source topic
+    int32_t partitions; // of the source topic
     int nworkers;
     struct counters counters;
     struct kafka_options kafka;
     struct redis_options redis;
     const char *models[MODELS_MAX];
     atomic_bool stop;
-    atomic_bool ended;        // the thread has nothing left to do
-    atomic_int status;        // of sysexits.h, when it ended by itself; 0: asked to
+    atomic_bool ended; // the thread has nothing left to do
+    atomic_int status; // of sysexits.h, when it ended by itself; 0: asked to
     struct status_board *board;
     pthread_t thread;
     bool started;

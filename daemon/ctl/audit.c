@@ -120,8 +120,8 @@ static const char heading[] =
 static void put_row(const struct audit *a, struct buffer *out, struct buffer *examples)
 {
     buffer_printf(out,
-                  "%9d %11" PRIu64 " %11" PRIu64 " %11" PRIu64 " %13" PRIu64 " %8" PRIu64 " %7" PRIu64
-                  " %11" PRIu64 " %11" PRIu64 " %8" PRIu64 " %10" PRIu64 "\n",
+                  "%9d %11" PRIu64 " %11" PRIu64 " %11" PRIu64 " %13" PRIu64 " %8" PRIu64 " %7" PRIu64 " %11" PRIu64
+                  " %11" PRIu64 " %8" PRIu64 " %10" PRIu64 "\n",
                   (int)a->key.partition, a->events, a->transitions, a->triggers, a->dead_letters,
                   a->faults[FAULT_MISSING], a->faults[FAULT_DOUBLE], a->faults[FAULT_DISORDERED],
                   a->faults[FAULT_UNEXPECTED], a->stale, a->in_flight);
@@ -130,8 +130,8 @@ static void put_row(const struct audit *a, struct buffer *out, struct buffer *ex
             buffer_printf(examples, "partition %d, %s: %s\n", (int)a->key.partition, fault_names[i],
                           a->examples[i][k].text);
         if (a->faults[i] > EXAMPLES)
-            buffer_printf(examples, "partition %d, %s: and %" PRIu64 " more\n", (int)a->key.partition,
-                          fault_names[i], a->faults[i] - EXAMPLES);
+            buffer_printf(examples, "partition %d, %s: and %" PRIu64 " more\n", (int)a->key.partition, fault_names[i],
+                          a->faults[i] - EXAMPLES);
     }
 }
 
@@ -161,8 +161,7 @@ static const struct command command = {
 };
 
 // One partition, and its line. 0, EX_DATAERR, EX_UNAVAILABLE or negative.
-static int run(struct servers *s, int32_t partition, const struct options *o, bool json,
-               struct buffer *examples)
+static int run(struct servers *s, int32_t partition, const struct options *o, bool json, struct buffer *examples)
 {
     struct buffer out = {0};
     struct audit *a = calloc(1, sizeof *a);

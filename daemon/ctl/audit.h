@@ -74,8 +74,7 @@ struct audit {
     struct example examples[FAULTS][EXAMPLES];
 };
 
-void audit_fault(struct audit *a, enum fault kind, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void audit_fault(struct audit *a, enum fault kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 static inline const struct program *audit_program(const struct audit *a)
 {
     return &a->history.v[a->program].program;

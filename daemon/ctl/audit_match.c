@@ -185,8 +185,7 @@ static int explain_absent(struct audit *a)
         struct absent *x = &a->absent[i];
         if (!x->transition && c->outputs.max_age_ms != NEVER && x->at < a->wall - c->outputs.max_age_ms)
             x->why = ABSENT_STALE;
-        else if (x->by_deadline &&
-                 !published_later(&a->published, (struct span){x->id, x->bytes}, x->ordinal) &&
+        else if (x->by_deadline && !published_later(&a->published, (struct span){x->id, x->bytes}, x->ordinal) &&
                  model_named(&c->program, a->slots[x->slot].name) != NONE)
             batch[n++] = x;
         if (n == LOADS) {

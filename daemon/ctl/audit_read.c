@@ -69,8 +69,8 @@ int audit_journal(struct audit *a)
     if (r != PORT_OK || a->history.started || (high == 0 && a->upto < 0))
         return r;
     snprintf(a->why.text, sizeof a->why.text,
-             "the journal %s/%d (offsets %" PRId64 " to %" PRId64 ") does not tell where stepping began",
-             journal.topic, (int)journal.partition, start, high);
+             "the journal %s/%d (offsets %" PRId64 " to %" PRId64 ") does not tell where stepping began", journal.topic,
+             (int)journal.partition, start, high);
     return PORT_REFUSED;
 }
 
@@ -106,8 +106,8 @@ static int add_output(void *arg, const struct record *r)
     const struct published_id *before = id.p ? published_find(&a->published, id) : NULL;
     if (before) {
         const struct said *s = &a->said[before - a->published.v];
-        audit_fault(a, FAULT_DOUBLE, "%.*s: %s offset %" PRId64 ", and again %s offset %" PRId64, (int)id.n,
-                    id.p, a->topics[s->topic], s->offset, topic, r->offset);
+        audit_fault(a, FAULT_DOUBLE, "%.*s: %s offset %" PRId64 ", and again %s offset %" PRId64, (int)id.n, id.p,
+                    a->topics[s->topic], s->offset, topic, r->offset);
         return 0;
     }
     int result = published_add(&a->published, app, &a->key, false, r);
@@ -116,8 +116,7 @@ static int add_output(void *arg, const struct record *r)
     const struct published_id *now = id.p ? published_find(&a->published, id) : NULL;
     if (now)
         return place(a, now, r);
-    audit_fault(a, FAULT_UNEXPECTED, "%s offset %" PRId64 ": headers of this app that make no sense", topic,
-                r->offset);
+    audit_fault(a, FAULT_UNEXPECTED, "%s offset %" PRId64 ": headers of this app that make no sense", topic, r->offset);
     return 0;
 }
 
@@ -172,9 +171,8 @@ int audit_order(struct audit *a)
         const struct published_id *x = &p->v[order[i - 1]], *y = &p->v[order[i]];
         if (x->dead_letter || s->stem != t->stem || s->topic != t->topic || x->ordinal < y->ordinal)
             continue;
-        audit_fault(
-            a, FAULT_DISORDERED, "%.*s: %s offset %" PRId64 ", behind ordinal %" PRIu32 " at offset %" PRId64,
-            (int)y->text_bytes, p->texts + y->text, a->topics[t->topic], t->offset, x->ordinal, s->offset);
+        audit_fault(a, FAULT_DISORDERED, "%.*s: %s offset %" PRId64 ", behind ordinal %" PRIu32 " at offset %" PRId64,
+                    (int)y->text_bytes, p->texts + y->text, a->topics[t->topic], t->offset, x->ordinal, s->offset);
     }
     return PORT_OK;
 }

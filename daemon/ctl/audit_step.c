@@ -45,8 +45,7 @@ static int step_model(struct audit *a, int model, const struct event *e, uint64_
     if (r)
         return r;
     a->effects.n = 0;
-    r = step_event(m, x->c, created, e->time, e->has_value ? &e->value_milli : NULL, signals, &a->effects,
-                   &late);
+    r = step_event(m, x->c, created, e->time, e->has_value ? &e->value_milli : NULL, signals, &a->effects, &late);
     if (r == 0)
         r = cache_arm(&a->cache, x);
     return r ? r : audit_expect(a, x, source);
@@ -72,8 +71,7 @@ static int slot_named(struct audit *a, const char *name)
 static int carry(struct audit *a, const struct entry *x, const struct model *to, int64_t clock)
 {
     const struct model *from = a->slots[x->model].model;
-    struct entry *y =
-        cache_add(&a->cache, to ? to : from, x->hash, x->model, (struct span){x->id, x->id_bytes});
+    struct entry *y = cache_add(&a->cache, to ? to : from, x->hash, x->model, (struct span){x->id, x->id_bytes});
     if (!y)
         return ERR_NOMEM;
     y->state = ENTRY_KNOWN;
@@ -209,8 +207,7 @@ int audit_step(struct audit *a)
         r = servers_ends(a->servers, &a->key, &start, &high, &a->why);
     if (r == PORT_OK && (start > next || high < a->upto)) {
         snprintf(a->why.text, sizeof a->why.text,
-                 "the log %s/%d holds offsets %" PRId64 " to %" PRId64 ", but %" PRId64 " to %" PRId64
-                 " were stepped",
+                 "the log %s/%d holds offsets %" PRId64 " to %" PRId64 ", but %" PRId64 " to %" PRId64 " were stepped",
                  a->key.topic, (int)a->key.partition, start, high, next, a->upto);
         return PORT_REFUSED;
     }

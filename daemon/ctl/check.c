@@ -42,8 +42,8 @@ static int show(const struct check_options *o, const struct model *m)
     if (k == 0 && o->dot)
         k = model_dot(m, &b);
     if (!o->explain && !o->dot)
-        buffer_printf(&b, "%s: ok: model %s, version %u: %d stages, %d transitions, %d triggers\n", m->file,
-                      m->name, m->version, m->nstages, m->nrules, m->ntriggers);
+        buffer_printf(&b, "%s: ok: model %s, version %u: %d stages, %d transitions, %d triggers\n", m->file, m->name,
+                      m->version, m->nstages, m->nrules, m->ntriggers);
     return k < 0 ? k : ctl_put(&b);
 }
 
@@ -79,9 +79,7 @@ int ctl_check(int argc, char **argv)
         return status;
     if (first == argc)
         return ctl_written(command.name, check_config(&o));
-    status = o.config || o.overrides.n > 0
-                 ? check_config(&(struct check_options){o.config, o.overrides, 0, 0})
-                 : EX_OK;
+    status = o.config || o.overrides.n > 0 ? check_config(&(struct check_options){o.config, o.overrides, 0, 0}) : EX_OK;
     int k = check_models(&o, argc - first, argv + first);
     return ctl_written(command.name, k != EX_OK ? k : status);
 }

@@ -37,5 +37,4 @@ int ctl_model(const char *path, struct model **ret);
 // Models and field map for a subcommand that steps events: from the models named, else those of the
 // configuration; from the preset named, else the configuration's source, else `plain`. Prints mistakes. 0:
 // *ret is the caller's (program_clear); else an exit status.
-int ctl_program(const char *config, const char *const *models, int nmodels, const char *preset,
-                struct program *ret);
+int ctl_program(const char *config, const char *const *models, int nmodels, const char *preset, struct program *ret);

@@ -96,8 +96,7 @@ static int each_record(void *arg, const struct record *r)
 static int offset_of_time(struct sources *s, const struct part_key *p, int64_t time_ms, int64_t *ret,
                           struct why *ret_why)
 {
-    _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new(1);
+    _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *t = rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
     t->offset = time_ms;
     rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(s->reader.client.rk, list, KAFKA_CALL_MS);

@@ -70,21 +70,20 @@ static void program_empty(struct program *p) // but for field map and time
 
 static int refused(struct why *why, const struct history_program *h, const char *what)
 {
-    snprintf(why->text, sizeof why->text,
-             "program %s, at work from offset %" PRId64 " on, cannot be made again: %s", h->digest, h->offset,
-             what);
+    snprintf(why->text, sizeof why->text, "program %s, at work from offset %" PRId64 " on, cannot be made again: %s",
+             h->digest, h->offset, what);
     return PORT_REFUSED;
 }
 
-static int take_models(const struct history_program *h, yyjson_val *models, struct program *p,
-                       struct why *why)
+static int take_models(const struct history_program *h, yyjson_val *models, struct program *p, struct why *why)
 {
     size_t i, n;
     yyjson_val *m;
     free(p->models);
     if (!(p->models = calloc(MODELS_MAX, sizeof *p->models)))
         return ERR_NOMEM;
-    yyjson_arr_foreach (models, i, n, m) {
+    yyjson_arr_foreach(models, i, n, m)
+    {
         const char *name = yyjson_get_str(yyjson_obj_get(m, "name"));
         yyjson_val *text = yyjson_obj_get(m, "text");
         struct diags d = {0};
@@ -115,8 +114,7 @@ static int compile(struct history_program *h, struct why *why)
     return 0;
 }
 
-int history_compile(struct history *h, const char *config, const struct option_list *overrides,
-                    struct why *ret_why)
+int history_compile(struct history *h, const char *config, const struct option_list *overrides, struct why *ret_why)
 {
     for (size_t i = 0; i < h->n; i++) {
         struct config *c = NULL;

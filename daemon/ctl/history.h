@@ -7,7 +7,7 @@ struct history_program {
     char digest[17];
     int64_t offset, clock; // at work from the event at `offset` on, and deadlines from `clock` on (ms UTC;
                            // INT64_MIN: with the first event)
-    char *body; // owned: the entry, which holds the models' texts
+    char *body;            // owned: the entry, which holds the models' texts
     size_t body_bytes;
     struct program program; // empty before history_compile
 };
@@ -29,6 +29,5 @@ bool record_is_ours(const struct record *r, const char *app, const struct part_k
 int history_add(struct history *h, const char *app, const struct part_key *p, const struct record *r);
 // Makes the programs out of the journal's texts and the present configuration, which must have the field map,
 // grace and time mode of those days: their digests tell. Or PORT_REFUSED.
-int history_compile(struct history *h, const char *config, const struct option_list *overrides,
-                    struct why *ret_why);
+int history_compile(struct history *h, const char *config, const struct option_list *overrides, struct why *ret_why);
 void history_clear(struct history *h);

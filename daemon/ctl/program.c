@@ -85,8 +85,7 @@ static int take_models(const char *const *models, int nmodels, struct program *p
     return status;
 }
 
-int ctl_program(const char *config, const char *const *models, int nmodels, const char *preset,
-                struct program *ret)
+int ctl_program(const char *config, const char *const *models, int nmodels, const char *preset, struct program *ret)
 {
     struct program p = {.grace_ms = 10000};
     struct diags d = {0};

@@ -26,12 +26,12 @@ struct plan { // of one partition
 
 // ---- what can be stepped again
 
-static int refused(struct why *why, const struct plan *p, const char *what, const struct part_key *of,
-                   int64_t start, int64_t high)
+static int refused(struct why *why, const struct plan *p, const char *what, const struct part_key *of, int64_t start,
+                   int64_t high)
 {
     snprintf(why->text, sizeof why->text,
-             "%s %s/%d holds offsets %" PRId64 " to %" PRId64 " only: a replay needs %s %" PRId64, what,
-             of->topic, (int)of->partition, start, high,
+             "%s %s/%d holds offsets %" PRId64 " to %" PRId64 " only: a replay needs %s %" PRId64, what, of->topic,
+             (int)of->partition, start, high,
              of->topic == p->key.topic ? "those from" : "all from 0, since it begins at", p->cursor.start);
     return PORT_REFUSED;
 }
@@ -48,8 +48,7 @@ static int add_entry(void *arg, const struct record *r)
     return history_add(&x->history, x->app, x->key, r);
 }
 
-static int check_programs(const struct servers *s, const struct plan *p, const struct history *h,
-                          struct why *why)
+static int check_programs(const struct servers *s, const struct plan *p, const struct history *h, struct why *why)
 {
     if (!h->started) {
         snprintf(why->text, sizeof why->text, "the journal %s/%d does not tell where stepping began",
@@ -123,8 +122,7 @@ static int plan(struct servers *s, struct plan *p, struct why *why)
         for (int m = 0; m < s->at.config->program.nmodels; m++)
             p->customers += now.customers[m];
     if (r == PORT_OK)
-        printf("partition %d: %" PRIu64 " states in Redis to delete, offsets %" PRId64 " to %" PRId64
-               " to step\n",
+        printf("partition %d: %" PRIu64 " states in Redis to delete, offsets %" PRId64 " to %" PRId64 " to step\n",
                (int)p->key.partition, p->customers, p->cursor.start, high);
     return r;
 }

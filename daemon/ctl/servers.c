@@ -17,8 +17,7 @@ static int reach(struct servers *s, struct why *why)
     return r == PORT_OK ? kafka_partitions(&s->client, s->at.config->source.topic, &s->partitions, why) : r;
 }
 
-int servers_open(struct servers *s, const char *command, const char *config,
-                 const struct option_list *overrides)
+int servers_open(struct servers *s, const char *command, const char *config, const struct option_list *overrides)
 {
     struct why why = {0};
     *s = (struct servers){0};

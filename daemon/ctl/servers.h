@@ -14,8 +14,7 @@ struct servers {                // must not move while open
 
 // Reads the configuration, and asks Kafka for the source's partitions. 0: *s is the caller's (servers_close),
 // else an exit status, printed as of `command` ("engagectl audit"), or negative.
-int servers_open(struct servers *s, const char *command, const char *config,
-                 const struct option_list *overrides);
+int servers_open(struct servers *s, const char *command, const char *config, const struct option_list *overrides);
 void servers_close(struct servers *s); // zeros, too
 // The topics that outputs go to by the configuration, dead letters among them, each once. Returns how many.
 int servers_outputs(const struct servers *s, const char *ret[static TOPICS_MAX]);

@@ -47,7 +47,8 @@ static void put_members(struct buffer *b, int indent, yyjson_val *object)
 {
     size_t i, n, k, nk;
     yyjson_val *key, *v, *inner, *w;
-    yyjson_obj_foreach(object, i, n, key, v) {
+    yyjson_obj_foreach(object, i, n, key, v)
+    {
         const char *name = yyjson_get_str(key);
         if (!yyjson_is_obj(v)) {
             put_line(b, indent, name, v);
@@ -60,7 +61,8 @@ static void put_members(struct buffer *b, int indent, yyjson_val *object)
             put_members(b, indent + 2, v);
             continue;
         }
-        yyjson_obj_foreach(v, k, nk, inner, w) {
+        yyjson_obj_foreach(v, k, nk, inner, w)
+        {
             char fact[2 * NAME_BYTES_MAX + DURATION_TEXT_BYTES];
             snprintf(fact, sizeof fact, "%s(%s)", name, yyjson_get_str(inner));
             put_line(b, indent, fact, w);
@@ -76,7 +78,8 @@ static int put_table(const struct buffer *json, struct buffer *b)
     if (!doc)
         return ERR_INTERNAL;
     put_line(b, 0, "customer", yyjson_obj_get(yyjson_doc_get_root(doc), "customer"));
-    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "models"), i, n, state) {
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "models"), i, n, state)
+    {
         buffer_byte(b, '\n');
         put_members(b, 0, state);
     }

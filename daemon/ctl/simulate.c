@@ -78,8 +78,7 @@ static int step_model(struct simulation *s, int model, const struct event *e, ui
         x->state = ENTRY_KNOWN;
         s->tally[model].customers++;
         s->tally[model].population[0]++;
-    } else if (step_time(m, x->c, step_before(x->c, e->time, clock_before), &s->effects) ||
-               emit_all(s, x, NULL)) {
+    } else if (step_time(m, x->c, step_before(x->c, e->time, clock_before), &s->effects) || emit_all(s, x, NULL)) {
         return ERR_NOMEM;
     }
     if (step_event(m, x->c, created, e->time, e->has_value ? &e->value_milli : NULL, signals, &s->effects,
@@ -260,8 +259,8 @@ static int tally_init(struct simulation *s)
 
 static void print_counts(const struct simulation *s)
 {
-    fprintf(stderr, "%" PRIu64 " events: %" PRIu64 " matched a signal, %" PRIu64 " late, %" PRIu64 " bad",
-            s->events, s->matched, s->late, simulation_bad(s));
+    fprintf(stderr, "%" PRIu64 " events: %" PRIu64 " matched a signal, %" PRIu64 " late, %" PRIu64 " bad", s->events,
+            s->matched, s->late, simulation_bad(s));
     for (int i = 0; i < BAD_REASONS; i++)
         if (s->bad[i])
             fprintf(stderr, "; %s: %" PRIu64, bad_reason_name((enum bad_reason)i), s->bad[i]);
@@ -293,8 +292,7 @@ int ctl_simulate(int argc, char **argv)
     int first, r = options_parse(&command, argc, argv, &o, &first);
     if (r != OPTIONS_RUN)
         return r;
-    if ((r = read_plan(&o, &p)) != 0 ||
-        (r = ctl_program(o.config, p.models, p.nmodels, o.preset, &s.program)) != 0)
+    if ((r = read_plan(&o, &p)) != 0 || (r = ctl_program(o.config, p.models, p.nmodels, o.preset, &s.program)) != 0)
         return r;
     if (p.grace_ms >= 0)
         s.program.grace_ms = p.grace_ms;

@@ -70,8 +70,7 @@ static struct row *row_of(struct comparison *c, enum section section, const char
     return &c->rows[c->nrows++];
 }
 
-static int add(struct comparison *c, enum section section, const char *first, const char *second, int which,
-               uint64_t n)
+static int add(struct comparison *c, enum section section, const char *first, const char *second, int which, uint64_t n)
 {
     if (n == 0 && section != POPULATION)
         return 0;
@@ -88,8 +87,7 @@ static int add_model(struct comparison *c, const struct model *m, const struct t
     for (int i = 0; i < m->nstages; i++) {
         failed |= add(c, POPULATION, m->stages[i].name, NULL, which, t->population[i]);
         for (int k = 0; k < m->nstages; k++)
-            failed |=
-                add(c, FLOWS, m->stages[i].name, m->stages[k].name, which, t->flows[i * m->nstages + k]);
+            failed |= add(c, FLOWS, m->stages[i].name, m->stages[k].name, which, t->flows[i * m->nstages + k]);
     }
     for (int i = 0; i < m->ntriggers + 2; i++) {
         const char *name = tally_trigger(m, i), *campaign = tally_campaign(m, i);
@@ -111,8 +109,7 @@ static int by_id(const struct entry *x, const struct entry *y)
 static int add_customer(struct comparison *c, const struct entry *e, const char *a, const char *b)
 {
     size_t i = 0;
-    while (i < c->ngroups &&
-           (c->groups[i].stage[A] != a || c->groups[i].stage[B] != b)) // names of the models
+    while (i < c->ngroups && (c->groups[i].stage[A] != a || c->groups[i].stage[B] != b)) // names of the models
         i++;
     struct group *groups = grow(c->groups, i, &c->groups_cap, sizeof *groups);
     if (!groups)
@@ -198,8 +195,8 @@ int simulation_compare(const struct simulation *s, struct buffer *b)
         return ERR_NOMEM;
     for (int i = A; i < BOTH; i++) {
         const struct model *m = s->program.models[i];
-        buffer_printf(b, "%c  %s version %u (%s): %" PRIu64 " customers, %" PRIu64 " transitions\n", 'A' + i,
-                      m->name, m->version, m->file, s->tally[i].customers, s->tally[i].transitions);
+        buffer_printf(b, "%c  %s version %u (%s): %" PRIu64 " customers, %" PRIu64 " transitions\n", 'A' + i, m->name,
+                      m->version, m->file, s->tally[i].customers, s->tally[i].transitions);
     }
     int width = name_width(&c);
     for (enum section section = 0; section < SECTIONS; section++) {
@@ -210,8 +207,7 @@ int simulation_compare(const struct simulation *s, struct buffer *b)
             if (r->section != section)
                 continue;
             if (!titled)
-                buffer_printf(b, "\n%-*s %12s %12s %12s\n", width + 2, sections[section].title, "A", "B",
-                              "B - A");
+                buffer_printf(b, "\n%-*s %12s %12s %12s\n", width + 2, sections[section].title, "A", "B", "B - A");
             titled = true;
             row_name(r, name, sizeof name);
             buffer_printf(b,
@@ -224,9 +220,8 @@ int simulation_compare(const struct simulation *s, struct buffer *b)
                   c.differ ? "; most of them, with one of each" : "");
     for (size_t i = 0; i < c.ngroups; i++) {
         const struct group *g = &c.groups[i];
-        buffer_printf(b, "  %10" PRIu64 "  %s in A, %s in B: %.*s\n", g->n,
-                      g->stage[A] ? g->stage[A] : "nowhere", g->stage[B] ? g->stage[B] : "nowhere",
-                      (int)g->sample->id_bytes, g->sample->id);
+        buffer_printf(b, "  %10" PRIu64 "  %s in A, %s in B: %.*s\n", g->n, g->stage[A] ? g->stage[A] : "nowhere",
+                      g->stage[B] ? g->stage[B] : "nowhere", (int)g->sample->id_bytes, g->sample->id);
     }
     return 0;
 }

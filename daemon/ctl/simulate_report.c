@@ -23,8 +23,8 @@ uint64_t simulation_bad(const struct simulation *s)
 
 static void put_model(const struct model *m, const struct tally *t, struct buffer *b)
 {
-    buffer_printf(b, "model %s version %u: %" PRIu64 " customers, %" PRIu64 " transitions\n\npopulation\n",
-                  m->name, m->version, t->customers, t->transitions);
+    buffer_printf(b, "model %s version %u: %" PRIu64 " customers, %" PRIu64 " transitions\n\npopulation\n", m->name,
+                  m->version, t->customers, t->transitions);
     for (int i = 0; i < m->nstages; i++)
         buffer_printf(b, "  %-28s %10" PRIu64 "  %5.1f %%\n", m->stages[i].name, t->population[i],
                       t->customers ? 100.0 * (double)t->population[i] / (double)t->customers : 0.0);

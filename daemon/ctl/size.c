@@ -35,12 +35,11 @@ static const struct {
 };
 
 // What is planned with, and was not measured.
-static const double CORE_SHARE =
-                        0.6, // of a core that is used in the mean: peaks and catching up take the rest
-    MEMORY_FACTOR = 1.5,     // Redis rewrites its append-only file from a copy on write
-    NODE_BYTES = 32e9,       // of data in one Redis server: it starts again in a minute or two
-    WORKERS_A_CORE = 2,      // as the daemon has them
-    GROWTH = 2;              // partitions cannot be added later: customers would move
+static const double CORE_SHARE = 0.6, // of a core that is used in the mean: peaks and catching up take the rest
+    MEMORY_FACTOR = 1.5,              // Redis rewrites its append-only file from a copy on write
+    NODE_BYTES = 32e9,                // of data in one Redis server: it starts again in a minute or two
+    WORKERS_A_CORE = 2,               // as the daemon has them
+    GROWTH = 2;                       // partitions cannot be added later: customers would move
 
 struct size_options {
     const char *customers, *rate, *id_bytes, *state_bytes, *outputs_share;
@@ -151,16 +150,14 @@ static void put_daemon(struct buffer *b, const struct plan *p)
     while (partitions < cores * WORKERS_A_CORE * GROWTH)
         partitions *= 2;
     label(b, "daemon cores");
-    buffer_printf(b, "%.0f, of which %.2g busy; on as many machines as you like, and one to spare\n", cores,
-                  busy);
+    buffer_printf(b, "%.0f, of which %.2g busy; on as many machines as you like, and one to spare\n", cores, busy);
     label(b, "partitions");
     buffer_printf(b, "%.0f or more: two workers a core, and twice that to grow\n", partitions);
 }
 
 static void put_streams(struct buffer *b, const struct plan *p)
 {
-    double in = p->rate * costs[EVENT_BYTES].value,
-           out = p->rate * p->outputs_share * costs[OUTPUT_BYTES].value;
+    double in = p->rate * costs[EVENT_BYTES].value, out = p->rate * p->outputs_share * costs[OUTPUT_BYTES].value;
     double redis = p->rate * fmax(costs[REDIS_BYTES].value + 2 * more_bytes(p), 1);
     label(b, "network");
     put_bytes(b, in, "B/s of events in, ");
@@ -181,9 +178,8 @@ int ctl_size(int argc, char **argv)
         return r;
     if ((r = read_plan(&o, &p)) != 0)
         return r;
-    buffer_printf(
-        &b, "%.10g customers (ids of %g bytes, states of %g), %.10g events a second, %g outputs an event\n\n",
-        p.customers, p.id_bytes, p.state_bytes, p.rate, p.outputs_share);
+    buffer_printf(&b, "%.10g customers (ids of %g bytes, states of %g), %.10g events a second, %g outputs an event\n\n",
+                  p.customers, p.id_bytes, p.state_bytes, p.rate, p.outputs_share);
     put_redis(&b, &p);
     put_daemon(&b, &p);
     put_streams(&b, &p);

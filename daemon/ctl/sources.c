@@ -22,8 +22,7 @@ static const struct kafka_setting required[] = {
     {NULL, NULL},
 };
 
-int sources_open(const char *command, const char *config, const struct option_list *overrides,
-                 struct sources *ret)
+int sources_open(const char *command, const char *config, const struct option_list *overrides, struct sources *ret)
 {
     *ret = (struct sources){.command = command};
     int r = ctl_config(config, overrides, &ret->config);
@@ -136,8 +135,8 @@ static int customer(struct sources *s, const char *id, struct buffer *json, stru
     return json && r == 2 ? ctl_port(s->command, PORT_AWAY, &why) : ctl_port(s->command, r, &why);
 }
 
-int sources_customer(struct sources *s, const char *id,
-                     void (*found)(void *arg, const struct lookup_found *f), void *arg)
+int sources_customer(struct sources *s, const char *id, void (*found)(void *arg, const struct lookup_found *f),
+                     void *arg)
 {
     return customer(s, id, NULL, &(struct counted){.found = found, .arg = arg});
 }

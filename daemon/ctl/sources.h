@@ -19,8 +19,7 @@ struct sources {
 
 // Reads the configuration; connects to nothing yet. 0: *ret must not move and is the caller's
 // (sources_close), also after a failure; else an exit status (printed), or negative.
-int sources_open(const char *command, const char *config, const struct option_list *overrides,
-                 struct sources *ret);
+int sources_open(const char *command, const char *config, const struct option_list *overrides, struct sources *ret);
 void sources_close(struct sources *s);
 // Opens the client of Kafka, once. As a result of ports.h.
 int sources_kafka(struct sources *s, struct why *ret_why);
@@ -31,8 +30,8 @@ int sources_partitions(struct sources *s, int32_t *ret_n, struct why *ret_why);
 
 // Calls found() for each model's state of the customer. 0, an exit status (printed; EX_DATAERR: there is
 // none), or negative.
-int sources_customer(struct sources *s, const char *id,
-                     void (*found)(void *arg, const struct lookup_found *f), void *arg);
+int sources_customer(struct sources *s, const char *id, void (*found)(void *arg, const struct lookup_found *f),
+                     void *arg);
 // The same as HTTP has it, one JSON object.
 int sources_customer_json(struct sources *s, const char *id, struct buffer *ret);
 // How the customer came into the stage, in words, from the transitions topic: "second-purchase, from

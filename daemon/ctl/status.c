@@ -135,14 +135,14 @@ static int ask_daemon(struct report *r)
     yyjson_val *root = yyjson_doc_get_root(r->daemon), *part;
     const char *app = text_of(root, "app");
     if (!app || strcmp(app, c->app) != 0) {
-        snprintf(r->silence.text, sizeof r->silence.text, "it is the daemon of another app, %s",
-                 app ? app : "unnamed");
+        snprintf(r->silence.text, sizeof r->silence.text, "it is the daemon of another app, %s", app ? app : "unnamed");
         yyjson_doc_free(r->daemon);
         r->daemon = NULL;
         return 0;
     }
     size_t i, n;
-    yyjson_arr_foreach(yyjson_obj_get(root, "partitions"), i, n, part) {
+    yyjson_arr_foreach(yyjson_obj_get(root, "partitions"), i, n, part)
+    {
         int64_t p = yyjson_get_sint(yyjson_obj_get(part, "partition"));
         if (p < 0 || p >= r->n)
             continue;
@@ -191,14 +191,14 @@ static void put_table(const struct report *r, struct buffer *b)
     const char *trouble = text_of(root, "trouble"), *instance = text_of(root, "instance");
     buffer_printf(b, "app %s: ", c->app);
     if (r->daemon)
-        buffer_printf(b, "daemon %s answers at %s:%s%s%s\n\n", instance ? instance : "", c->http.host,
-                      c->http.port, trouble ? "; " : "", trouble ? trouble : "");
+        buffer_printf(b, "daemon %s answers at %s:%s%s%s\n\n", instance ? instance : "", c->http.host, c->http.port,
+                      trouble ? "; " : "", trouble ? trouble : "");
     else if (c->http.host)
         buffer_printf(b, "no daemon answers at %s:%s: %s\n\n", c->http.host, c->http.port, r->silence.text);
     else
         buffer_printf(b, "no daemon is asked: %s\n\n", r->silence.text);
-    buffer_printf(b, "%9s  %-9s  %-8s %12s %12s %10s  %-24s %9s %11s\n", "partition", "state", "owner",
-                  "offset", "end", "lag", "clock", "flushes", "customers");
+    buffer_printf(b, "%9s  %-9s  %-8s %12s %12s %10s  %-24s %9s %11s\n", "partition", "state", "owner", "offset", "end",
+                  "lag", "clock", "flushes", "customers");
     for (int32_t i = 0; i < r->n; i++)
         put_part(b, i, &r->parts[i]);
     for (int m = 0; r->counted && m < c->program.nmodels; m++) {

@@ -173,8 +173,7 @@ static void put_event_verdicts(struct telling *t, const struct outlook *o)
     put_verdict(t, "one ", o->silent_by, " now would be silenced by its unless");
     put_verdict(t, "one ", o->overtaken, other);
     put_verdict(t, "it depends on the value of ", o->by_value, "");
-    put_verdict(t, "one ",
-                o->on->when & ~(o->moves | o->capped_by | o->silent_by | o->overtaken | o->by_value),
+    put_verdict(t, "one ", o->on->when & ~(o->moves | o->capped_by | o->silent_by | o->overtaken | o->by_value),
                 " now is not enough");
 }
 
@@ -238,8 +237,7 @@ static void put_outlook(void *arg, const struct outlook *o)
     if (k)
         buffer_printf(&t->b, "  %s: ", k->name);
     else
-        buffer_printf(&t->b, "  %s -> %s: ", t->m->rules[o->index].name,
-                      t->m->stages[t->m->rules[o->index].to].name);
+        buffer_printf(&t->b, "  %s -> %s: ", t->m->rules[o->index].name, t->m->stages[t->m->rules[o->index].to].name);
     condition_text(t->m, o->on, &t->b);
     if (k && k->unless != NONE) {
         buffer_text(&t->b, ", unless ");

@@ -61,10 +61,10 @@ static double info(const struct bench *b, const char *section, const char *field
 static struct span id_of(const struct bench *b, int i, char room[static ID_MAX])
 {
     uint64_t x = mix((uint64_t)i);
-    int n = b->uuids ? snprintf(room, ID_MAX, "%08x-%04x-4%03x-8%03x-%012llx", (unsigned)i,
-                                (unsigned)(x >> 48), (unsigned)(x >> 36 & 0xfff), (unsigned)(x >> 24 & 0xfff),
-                                (unsigned long long)(mix(x) >> 16))
-                     : snprintf(room, ID_MAX, "customer-%05x", (unsigned)i);
+    int n = b->uuids
+                ? snprintf(room, ID_MAX, "%08x-%04x-4%03x-8%03x-%012llx", (unsigned)i, (unsigned)(x >> 48),
+                           (unsigned)(x >> 36 & 0xfff), (unsigned)(x >> 24 & 0xfff), (unsigned long long)(mix(x) >> 16))
+                : snprintf(room, ID_MAX, "customer-%05x", (unsigned)i);
     return (struct span){room, (size_t)n};
 }
 
@@ -160,16 +160,15 @@ static void measure(struct bench *b, struct batch *t, enum work work, int rounds
     }
     printf("%-5s  %-6s  us a state: %5.2f by the clock, %5.2f of Redis' CPU, %5.2f of the client's; %6.2f ms "
            "a call\n",
-           b->uuids ? "uuid" : "short", names[work], us / states, (server_us(b) - in_redis) / states,
-           here / states, us / rounds / 1000);
+           b->uuids ? "uuid" : "short", names[work], us / states, (server_us(b) - in_redis) / states, here / states,
+           us / rounds / 1000);
 }
 
 static void delete_all(struct bench *b)
 {
     static const char *const others[] = {"cursor", "due", "stat"};
     for (uint64_t i = 0; i < b->buckets; i++)
-        freeReplyObject(
-            redisCommand(b->admin, "DEL {bench:clicks:0}:b:lifecycle:%llu", (unsigned long long)i));
+        freeReplyObject(redisCommand(b->admin, "DEL {bench:clicks:0}:b:lifecycle:%llu", (unsigned long long)i));
     for (int i = 0; i < 3; i++)
         freeReplyObject(redisCommand(b->admin, "DEL {bench:clicks:0}:%s", others[i]));
 }
@@ -217,8 +216,8 @@ int main(int argc, char **argv)
     struct bench b = {.store = redis_store_new(&options),
                       .customers = customers,
                       .buckets = (uint64_t)customers / BUCKET_CUSTOMERS + 1};
-    b.admin = url.scheme == REDIS_UNIX ? redisConnectUnix(url.path)
-                                       : redisConnect(url.hosts[0].name, url.hosts[0].port);
+    b.admin =
+        url.scheme == REDIS_UNIX ? redisConnectUnix(url.path) : redisConnect(url.hosts[0].name, url.hosts[0].port);
     if (!b.store || !b.admin || b.admin->err)
         fail(argv[1], "cannot connect");
     for (int uuids = 0; uuids < 2; uuids++) {

@@ -44,8 +44,8 @@ void read_topic(const char *brokers, const char *topic, void (*each)(void *arg, 
 
 // ---- load_lines.c: texts by id, for customers and for outputs
 
-struct table { // open addressing over entries of one size, which start with their id
-    char *entries; // owned
+struct table {       // open addressing over entries of one size, which start with their id
+    char *entries;   // owned
     uint32_t *slots; // index + 1
     size_t n, cap, mask, size;
 };
@@ -57,7 +57,7 @@ void table_init(struct table *t, size_t entry_bytes);
 int64_t parse_ms(const char *s, size_t n); // RFC 3339 with milliseconds, UTC
 void format_ms(int64_t ms, char ret[static 25]);
 
-struct line { // an output or an expected one: all of it but the score must be equal as text
+struct line {               // an output or an expected one: all of it but the score must be equal as text
     char id[ID_BYTES + 12]; // customer:ordinal
     char text[144];
     double score;
@@ -66,8 +66,7 @@ struct line { // an output or an expected one: all of it but the score must be e
     bool by_deadline;
 };
 
-void line_of_expected(const struct taken *t, const char *customer, int32_t partition, int64_t offset,
-                      struct line *ret);
+void line_of_expected(const struct taken *t, const char *customer, int32_t partition, int64_t offset, struct line *ret);
 void line_of_record(const rd_kafka_message_t *m, struct line *ret);
 
 // ---- commands: each returns the exit status

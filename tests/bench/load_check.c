@@ -114,8 +114,10 @@ int load_check(const char *brokers, struct args *a)
         }
     }
     bool ok = c.expected.n > 0 && !c.missing && !c.extra && !c.twice && !c.different && !c.disordered && !open && !lag;
-    printf("{\"ok\":%s,\"expected\":%zu,\"outputs\":%" PRId64 ",\"missing\":%" PRId64 ",\"extra\":%" PRId64 ",\"twice\":%" PRId64
-           ",\"different\":%" PRId64 ",\"disordered\":%" PRId64 ",\"open\":%" PRId64 ",\"lag\":%" PRId64 "}\n",
-           ok ? "true" : "false", c.expected.n, c.outputs, c.missing, c.extra, c.twice, c.different, c.disordered, open, lag);
+    printf("{\"ok\":%s,\"expected\":%zu,\"outputs\":%" PRId64 ",\"missing\":%" PRId64 ",\"extra\":%" PRId64
+           ",\"twice\":%" PRId64 ",\"different\":%" PRId64 ",\"disordered\":%" PRId64 ",\"open\":%" PRId64
+           ",\"lag\":%" PRId64 "}\n",
+           ok ? "true" : "false", c.expected.n, c.outputs, c.missing, c.extra, c.twice, c.different, c.disordered, open,
+           lag);
     return ok ? 0 : 1;
 }

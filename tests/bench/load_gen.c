@@ -25,9 +25,9 @@ struct gen {
     int64_t events, customers, start, span, first, rate;
     uint64_t random;
     struct visit visits[VISITS];
-    int64_t i;               // events made
-    double t;                // ms since start
-    uint8_t *known;          // customers that came
+    int64_t i;      // events made
+    double t;       // ms since start
+    uint8_t *known; // customers that came
     int64_t distinct, bytes, last;
 };
 
@@ -122,16 +122,20 @@ static size_t body(struct gen *g, const struct one *o, const char *id, char ret[
     char time[25];
     uint64_t r = next_random(g);
     format_ms(o->t, time);
-    int n = snprintf(ret, BODY_BYTES, "{\"type\":\"track\",\"event\":\"%s\",\"userId\":\"%s\",\"messageId\":\"%016llx%06llx\","
+    int n = snprintf(ret, BODY_BYTES,
+                     "{\"type\":\"track\",\"event\":\"%s\",\"userId\":\"%s\",\"messageId\":\"%016llx%06llx\","
                      "\"timestamp\":\"%s\",\"context\":{\"library\":\"web\",\"locale\":\"en\"},\"properties\":",
                      type_names[o->type], id, (unsigned long long)r, (unsigned long long)g->i, time);
     if (o->type == PURCHASE)
-        n += snprintf(ret + n, BODY_BYTES - (size_t)n, "{\"order_id\":\"o-%llu\",\"revenue\":%u.%02u,\"currency\":\"EUR\","
-                      "\"products\":[{\"sku\":\"s-%u\"}]}}", (unsigned long long)g->i, 1 + (unsigned)(r & 127),
-                      (unsigned)(r >> 20) % 100, (unsigned)(r >> 40) % 5000);
+        n += snprintf(ret + n, BODY_BYTES - (size_t)n,
+                      "{\"order_id\":\"o-%llu\",\"revenue\":%u.%02u,\"currency\":\"EUR\","
+                      "\"products\":[{\"sku\":\"s-%u\"}]}}",
+                      (unsigned long long)g->i, 1 + (unsigned)(r & 127), (unsigned)(r >> 20) % 100,
+                      (unsigned)(r >> 40) % 5000);
     else
-        n += snprintf(ret + n, BODY_BYTES - (size_t)n, "{\"path\":\"/p/%u\",\"referrer\":\"https://example.org/?q=%u\"}}",
-                      (unsigned)(r & 8191), (unsigned)(r >> 40) & 1023);
+        n += snprintf(ret + n, BODY_BYTES - (size_t)n,
+                      "{\"path\":\"/p/%u\",\"referrer\":\"https://example.org/?q=%u\"}}", (unsigned)(r & 8191),
+                      (unsigned)(r >> 40) & 1023);
     return (size_t)n;
 }
 
@@ -184,7 +188,8 @@ int load_gen(const char *brokers, struct args *a)
     g.rate = arg_int(a, "rate", 0);
     g.random = ((uint64_t)arg_int(a, "seed", 1) + 1) * UINT64_C(0x9e3779b97f4a7c15);
     args_end(a);
-    if (g.events <= 0 || g.customers <= 0 || (strcmp(g.shape, "session") && strcmp(g.shape, "uniform") && strcmp(g.shape, "once")))
+    if (g.events <= 0 || g.customers <= 0 ||
+        (strcmp(g.shape, "session") && strcmp(g.shape, "uniform") && strcmp(g.shape, "once")))
         fail("no events, no customers, or no such shape: %s", g.shape);
     g.known = need(calloc((size_t)g.customers, 1));
     rd_kafka_t *rk = producer_new(brokers, g.rate > 0);

@@ -107,8 +107,8 @@ void line_of_expected(const struct taken *t, const char *customer, int32_t parti
 {
     const struct shopper *s = t->shopper;
     snprintf(ret->id, sizeof ret->id, "%s:%d", customer, s->ordinal);
-    int n = snprintf(ret->text, sizeof ret->text, "%s %s %s %" PRId64 " n=%d sum=%" PRId64 " partition %d ", stage_names[t->from],
-                     stage_names[t->to], t->rule, t->at, s->purchases, s->sum, partition);
+    int n = snprintf(ret->text, sizeof ret->text, "%s %s %s %" PRId64 " n=%d sum=%" PRId64 " partition %d ",
+                     stage_names[t->from], stage_names[t->to], t->rule, t->at, s->purchases, s->sum, partition);
     snprintf(ret->text + n, sizeof ret->text - (size_t)n, t->by_deadline ? "deadline" : "event %" PRId64, offset);
     ret->score = model_score(s, t->at);
     ret->ordinal = s->ordinal;

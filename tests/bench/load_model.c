@@ -33,7 +33,8 @@ static void fold_score(struct shopper *s, int64_t t, double weight)
     s->faded = t;
 }
 
-static void move(struct shopper *s, enum stage to, const char *rule, int64_t at, bool by_deadline, taken_fn *f, void *arg)
+static void move(struct shopper *s, enum stage to, const char *rule, int64_t at, bool by_deadline, taken_fn *f,
+                 void *arg)
 {
     struct taken t = {.from = s->stage, .to = to, .rule = rule, .at = at, .by_deadline = by_deadline, .shopper = s};
     s->stage = (int8_t)to;
@@ -47,7 +48,9 @@ static void move(struct shopper *s, enum stage to, const char *rule, int64_t at,
 static int64_t deadline(const struct shopper *s)
 {
     switch (s->stage) {
-    case FIRST_TIME_BUYER: case ACTIVE: case ADVOCATE: return later(s->last + QUIET_MS, s->entered + 1);
+    case FIRST_TIME_BUYER:
+    case ACTIVE:
+    case ADVOCATE: return later(s->last + QUIET_MS, s->entered + 1);
     case AT_RISK: return s->entered + LAPSE_MS;
     default: return INT64_MAX;
     }
@@ -77,7 +80,8 @@ static void by_event(struct shopper *s, enum type type, int64_t at, taken_fn *f,
         }
 }
 
-void model_event(struct shopper *s, enum type type, int64_t t, int64_t value_milli, int64_t clock, taken_fn *f, void *arg)
+void model_event(struct shopper *s, enum type type, int64_t t, int64_t value_milli, int64_t clock, taken_fn *f,
+                 void *arg)
 {
     if (!s->seen)
         *s = (struct shopper){.clock = t, .entered = t, .last = t, .faded = t, .seen = true};

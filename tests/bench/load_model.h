@@ -1,5 +1,5 @@
-// The rules of bench-model.yaml once more, in plain C: what the bench compares the daemon's outputs with. Nothing of the
-// daemon's code is in it, on purpose.
+// The rules of bench-model.yaml once more, in plain C: what the bench compares the daemon's outputs with. Nothing of
+// the daemon's code is in it, on purpose.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@ enum type { PAGE_VIEW, PRODUCT_VIEW, ADD_TO_CART, EMAIL_OPEN, EMAIL_CLICK, LOGIN
 extern const char *const stage_names[];
 extern const char *const type_names[TYPES];
 
-struct shopper { // a customer of the bench; all zero: not seen yet
+struct shopper {     // a customer of the bench; all zero: not seen yet
     int64_t clock;   // largest effective time applied, ms UTC
     int64_t entered; // the stage
     int64_t last;    // latest event's own time
@@ -33,7 +33,8 @@ struct taken { // a transition
 typedef void taken_fn(void *arg, const struct taken *t);
 
 // An event at its own time t, met when the partition's clock stood at `clock` (INT64_MIN: no event before it).
-void model_event(struct shopper *s, enum type type, int64_t t, int64_t value_milli, int64_t clock, taken_fn *f, void *arg);
+void model_event(struct shopper *s, enum type type, int64_t t, int64_t value_milli, int64_t clock, taken_fn *f,
+                 void *arg);
 // Fires what is due before the instant.
 void model_time(struct shopper *s, int64_t before, taken_fn *f, void *arg);
 double model_score(const struct shopper *s, int64_t at); // 0..100

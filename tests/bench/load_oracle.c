@@ -95,6 +95,7 @@ int load_oracle(const char *brokers, struct args *a)
     }
     if (fclose(o.out))
         fail("%s cannot be written", file);
-    printf("{\"events\":%" PRId64 ",\"customers\":%zu,\"transitions\":%" PRId64 "}\n", o.events, o.customers.n, o.transitions);
+    printf("{\"events\":%" PRId64 ",\"customers\":%zu,\"transitions\":%" PRId64 "}\n", o.events, o.customers.n,
+           o.transitions);
     return 0;
 }

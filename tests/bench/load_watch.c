@@ -35,7 +35,8 @@ int load_raw(const char *brokers, struct args *a)
     double seconds = mono_s() - r.begun;
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    double cpu = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+    double cpu =
+        (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
     printf("{\"events\":%" PRId64 ",\"bytes\":%.0f,\"seconds\":%.3f,\"cpu\":%.3f,\"rss\":%ld}\n", r.events,
            r.events ? (double)r.bytes / (double)r.events : 0, seconds, cpu, u.ru_maxrss * 1024);
     return 0;
@@ -74,7 +75,10 @@ static void delays_print(struct delays *d, const char *name)
     if (d->n)
         qsort(d->v, d->n, sizeof *d->v, by_size);
     printf(",\"%s\":{\"n\":%zu", name, d->n);
-    static const struct { const char *name; size_t of_1000; } points[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}};
+    static const struct {
+        const char *name;
+        size_t of_1000;
+    } points[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}};
     for (size_t i = 0; d->n && i < 3; i++)
         printf(",\"%s\":%" PRId64, points[i].name, d->v[d->n * points[i].of_1000 / 1000]);
     if (d->n)
@@ -122,7 +126,8 @@ static void watch(struct watch *w, rd_kafka_queue_t *q, double give_up)
 
 int load_watch(const char *brokers, struct args *a)
 {
-    struct watch w = {.topic = arg_text(a, "topic", NULL), .count = arg_int(a, "count", 0), .warm = arg_int(a, "warm", 0)};
+    struct watch w = {
+        .topic = arg_text(a, "topic", NULL), .count = arg_int(a, "count", 0), .warm = arg_int(a, "warm", 0)};
     double give_up = mono_s() + (double)arg_int(a, "timeout", 3600);
     bool from_end = arg_text(a, "from", "")[0] == 'e';
     args_end(a);

@@ -9,7 +9,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("ENGAGED_BUILD", "build/release")
 MODELS = ROOT / "config" / "models"
-PRESETS = ROOT / "tests" / "presets"
 
 OK, USAGE, DATA, UNAVAILABLE, INTERNAL, CONFIG = 0, 64, 65, 69, 70, 78     # sysexits.h
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from ctl import (CONFIG, DATA, INTERNAL, MODELS, PRESETS, UNAVAILABLE, USAGE, ctl, edited, refused, shop, simulate)
+from ctl import CONFIG, DATA, INTERNAL, MODELS, UNAVAILABLE, USAGE, ctl, edited, refused, shop, simulate
 
 LIFECYCLE = MODELS / "lifecycle.yaml"
 COMMANDS = ["check", "simulate", "size", "show", "why", "status"]
@@ -54,12 +54,6 @@ def test_usage(words, says):
 
 # ---- check
 
-@pytest.mark.parametrize("model", sorted(MODELS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_shipped_models_are_right(model):
-    out, err = ctl("check", model)
-    assert out.startswith(f"{model}: ok: model ") and err == ""
-
-
 def test_mistakes(tmp_path):
     model = edited(tmp_path / "m.yaml", LIFECYCLE, ("from: at-risk,", "from: at-riks,"), ("quiet: 45d", "quiet: 45"))
     err = refused("check", model, status=CONFIG, says="did you mean")
@@ -77,26 +71,6 @@ def test_full_disk():
 
 
 # ---- simulate
-
-def worked_line(output):
-    """An output as the worked examples of the shipped models write it."""
-    kind = "trigger" if "trigger" in output else "transition"
-    where = output["stage"] if kind == "trigger" else f"{output['from']}>{output['to']}"
-    words = [output["time"], output["customer"], output["ordinal"], kind, output.get("trigger") or output.get("rule"),
-             where, output["visit"], *(["cap"] if output.get("suppressed") == "cap" else [])]
-    return " ".join(map(str, words))
-
-
-def in_order(line):
-    time, customer, ordinal = line.split()[:3]
-    return time, customer, int(ordinal)
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.jsonl")))
-def test_worked_examples(name):
-    found = [worked_line(output) for output in simulate("-m", MODELS / f"{name}.yaml", PRESETS / f"{name}.jsonl")]
-    assert sorted(found, key=in_order) == (PRESETS / f"{name}.expected").read_text(encoding="utf-8").splitlines()
-
 
 def test_bad_lines_are_counted(tmp_path):
     lines = ['{"customer":"c","type":"purchase","time":5}', "", "no JSON", '{"type":"purchase","time":6}',

@@ -48,8 +48,7 @@ static void results_free(struct mem_client *c)
 static size_t part_index(const struct mem_store *s, const struct part_key *p)
 {
     size_t i = 0;
-    while (i < s->nparts &&
-           (s->parts[i]->partition != p->partition || strcmp(s->parts[i]->topic, p->topic) != 0))
+    while (i < s->nparts && (s->parts[i]->partition != p->partition || strcmp(s->parts[i]->topic, p->topic) != 0))
         i++;
     return i;
 }
@@ -124,8 +123,7 @@ void mem_store_restore(struct mem_store *s, const struct mem_store *from)
     for (size_t i = 0; i < s->nparts; i++)
         mem_part_clear(s->parts[i]);
     for (size_t i = 0; i < from->nparts; i++)
-        mem_part_copy(part_of(s, &(struct part_key){from->parts[i]->topic, from->parts[i]->partition}),
-                      from->parts[i]);
+        mem_part_copy(part_of(s, &(struct part_key){from->parts[i]->topic, from->parts[i]->partition}), from->parts[i]);
     mem_store_restart(s);
 }
 
@@ -150,16 +148,14 @@ struct owner mem_store_owner(const struct mem_store *s, const struct part_key *p
 }
 
 void mem_store_each(const struct mem_store *s, const struct part_key *p,
-                    void (*each)(void *arg, int model, uint64_t bucket, struct span customer,
-                                 struct span state),
+                    void (*each)(void *arg, int model, uint64_t bucket, struct span customer, struct span state),
                     void *arg)
 {
     size_t i = part_index(s, p);
     for (int m = 0; i < s->nparts && m < MODELS_MAX; m++)
         for (size_t b = 0; b < s->parts[i]->nbuckets[m]; b++)
             for (size_t k = 0; k < s->parts[i]->buckets[m][b].n; k++)
-                each(arg, m, b, s->parts[i]->buckets[m][b].v[k].customer,
-                     s->parts[i]->buckets[m][b].v[k].state);
+                each(arg, m, b, s->parts[i]->buckets[m][b].v[k].customer, s->parts[i]->buckets[m][b].v[k].state);
 }
 
 // ---- a call
@@ -172,8 +168,8 @@ static int why_not(struct why *why, int result, const char *text)
 
 // Begins a call; counts down to a fault. *ret_fails: the caller returns fail_result, if not now then in the
 // end.
-static int begin(struct mem_client *c, const struct part_key *p, enum mem_op op, struct mem_part **ret,
-                 bool *ret_fails, struct why *why)
+static int begin(struct mem_client *c, const struct part_key *p, enum mem_op op, struct mem_part **ret, bool *ret_fails,
+                 struct why *why)
 {
     results_free(c);
     *ret = part_of(c->s, p);
@@ -199,8 +195,8 @@ static int end(const struct mem_client *c, bool fails)
     return fails ? c->fail_result : 0;
 }
 
-static int claim(void *ctx, const struct part_key *key, const struct owner *owner, struct cursor *ret,
-                 bool *ret_empty, struct why *ret_why)
+static int claim(void *ctx, const struct part_key *key, const struct owner *owner, struct cursor *ret, bool *ret_empty,
+                 struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -224,8 +220,8 @@ static int claim(void *ctx, const struct part_key *key, const struct owner *owne
     return 0;
 }
 
-static int create(void *ctx, const struct part_key *key, const struct owner *owner,
-                  const struct cursor *cursor, struct why *ret_why)
+static int create(void *ctx, const struct part_key *key, const struct owner *owner, const struct cursor *cursor,
+                  struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -244,8 +240,8 @@ static bool mine(const struct mem_part *p, const struct owner *owner, uint64_t n
     return p->cursor.exists && !strcmp(p->owner.text, owner->text) && p->cursor.n == n;
 }
 
-static int load(void *ctx, const struct part_key *key, const struct owner *owner, uint64_t n,
-                struct load_item *items, size_t nitems, struct why *ret_why)
+static int load(void *ctx, const struct part_key *key, const struct owner *owner, uint64_t n, struct load_item *items,
+                size_t nitems, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -283,8 +279,8 @@ static int compare_due(const void *a, const void *b)
     return (x->bucket > y->bucket) - (x->bucket < y->bucket);
 }
 
-static int due(void *ctx, const struct part_key *key, int64_t before, size_t max, struct due_bucket *ret,
-               size_t *ret_n, int64_t *ret_next, struct why *ret_why)
+static int due(void *ctx, const struct part_key *key, int64_t before, size_t max, struct due_bucket *ret, size_t *ret_n,
+               int64_t *ret_next, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -362,10 +358,8 @@ static int flush(void *ctx, const struct part_key *key, const struct owner *owne
         return why_not(ret_why, PORT_FENCED, "owner or n are others'");
     for (size_t i = 0; i < f->nsplits; i++) {
         const struct flush_split *s = &f->splits[i];
-        if (size_after(p, f, i, s->model, s->from) != s->expected ||
-            size_after(p, f, i, s->model, s->to) != 0)
-            return why_not(ret_why, PORT_REFUSED,
-                           "a split bucket does not hold as many customers as expected");
+        if (size_after(p, f, i, s->model, s->from) != s->expected || size_after(p, f, i, s->model, s->to) != 0)
+            return why_not(ret_why, PORT_REFUSED, "a split bucket does not hold as many customers as expected");
     }
     for (size_t i = 0; i < f->nsplits; i++)
         apply_split(p, &f->splits[i]);
@@ -379,8 +373,8 @@ static int flush(void *ctx, const struct part_key *key, const struct owner *owne
     return end(c, fails);
 }
 
-static int stats(void *ctx, const struct part_key *key,
-                 void (*each)(void *arg, struct span field, int64_t value), void *arg, struct why *ret_why)
+static int stats(void *ctx, const struct part_key *key, void (*each)(void *arg, struct span field, int64_t value),
+                 void *arg, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -393,8 +387,7 @@ static int stats(void *ctx, const struct part_key *key,
     return 0;
 }
 
-static int remember(void *ctx, const struct part_key *key, const struct model_text *v, size_t n,
-                    struct why *ret_why)
+static int remember(void *ctx, const struct part_key *key, const struct model_text *v, size_t n, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -407,8 +400,8 @@ static int remember(void *ctx, const struct part_key *key, const struct model_te
     return end(c, fails);
 }
 
-static int recall(void *ctx, const struct part_key *key, int (*each)(void *arg, const struct model_text *t),
-                  void *arg, struct why *ret_why)
+static int recall(void *ctx, const struct part_key *key, int (*each)(void *arg, const struct model_text *t), void *arg,
+                  struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -421,8 +414,7 @@ static int recall(void *ctx, const struct part_key *key, int (*each)(void *arg, 
     return r;
 }
 
-static int count(void *ctx, const struct part_key *key, int model, uint64_t buckets, uint64_t *ret,
-                 struct why *ret_why)
+static int count(void *ctx, const struct part_key *key, int model, uint64_t buckets, uint64_t *ret, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;

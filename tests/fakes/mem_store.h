@@ -52,6 +52,5 @@ void mem_store_lose(struct mem_store *s, const struct part_key *p, bool all);
 struct cursor mem_store_cursor(const struct mem_store *s, const struct part_key *p);
 struct owner mem_store_owner(const struct mem_store *s, const struct part_key *p);
 void mem_store_each(const struct mem_store *s, const struct part_key *p,
-                    void (*each)(void *arg, int model, uint64_t bucket, struct span customer,
-                                 struct span state),
+                    void (*each)(void *arg, int model, uint64_t bucket, struct span customer, struct span state),
                     void *arg);

@@ -55,8 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         struct model *second = load(text.p, text.n, &d);
         check(second && expr_text(second, second->rules[0].on.expr, &again) == 0);
         check(text.n == again.n && memcmp(text.p, again.p, text.n) == 0);
-        check(m->nslots == second->nslots &&
-              m->signals[0].slots.recent_max == second->signals[0].slots.recent_max);
+        check(m->nslots == second->nslots && m->signals[0].slots.recent_max == second->signals[0].slots.recent_max);
         buffer_clear(&text);
         buffer_clear(&again);
         model_free(second);

@@ -108,8 +108,9 @@ START_TEST(results_are_true)
                 tally[PORT_AWAY], tally[PORT_UNKNOWN], tally[PORT_FENCED], tally[PORT_ABORTED],
                 kafka_sink_takeovers(w.sink));
     for (int i = 0; i < n; i++) {
-        bool fits = results[i] == PORT_OK ? seen.count[i] == 1
-                    : results[i] == PORT_UNKNOWN ? seen.count[i] <= 1 : seen.count[i] == 0;
+        bool fits = results[i] == PORT_OK        ? seen.count[i] == 1
+                    : results[i] == PORT_UNKNOWN ? seen.count[i] <= 1
+                                                 : seen.count[i] == 0;
         ck_assert_msg(fits, "transaction %d: result %d, seen %d times", i, results[i], seen.count[i]);
     }
     ck_assert_int_eq(offset, seen.last + 1);

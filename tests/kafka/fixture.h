@@ -17,9 +17,9 @@ struct worker {
     struct kafka_log *log;
     struct kafka_sink *sink;
     int assignments, revocations;
-    int assigned;      // partitions now
-    bool lost;         // the last revocation
-    bool seek_at_once; // seek to 0 in the callback of the assignment
+    int assigned;                       // partitions now
+    bool lost;                          // the last revocation
+    bool seek_at_once;                  // seek to 0 in the callback of the assignment
     void (*revoking)(struct worker *w); // called while partitions are still ours
     char app[64], source[64], journal[64], output[64];
 };
@@ -44,10 +44,10 @@ void worker_await(struct worker *w, int partitions);
 size_t worker_poll(struct worker *w, int wait_ms, size_t max, const struct record **ret);
 
 void expect(int result, int expected, const struct why *why, const char *file, int line);
-#define EXPECT(expected, call)                                 \
-    do {                                                       \
-        why = (struct why){""};                                \
-        expect(call, expected, &why, __FILE__, __LINE__);      \
+#define EXPECT(expected, call) \
+    do { \
+        why = (struct why){""}; \
+        expect(call, expected, &why, __FILE__, __LINE__); \
     } while (0)
 
 struct part_key source_of(const struct worker *w, int32_t partition);

@@ -98,7 +98,7 @@ CONDITIONS = [
     ('when: b, if: "value(p) == 7"', [(8, "P", 2), (8, "P", 7), (9, "B")], None, "9e"),
     ('when: b, if: "value(p) == 2"', [(7, "P", 2), (8, "P", "none"), (9, "B")], None, "9e"),
     # 1 and 2, and one without a value: sum 3, mean 3/2.
-    ('when: b, if: "mean(p) == 1.5 and sum(p) == 3"', 
+    ('when: b, if: "mean(p) == 1.5 and sum(p) == 3"',
      [(1, "P", 1), (2, "P"), (3, "P", "2"), (4, "B")], None, "4e"),
     # A third is not 0.333.
     ('when: b, if: "mean(p) > 0.333"', [(1, "P", 0), (2, "P", 0), (3, "P", 1), (4, "B")], None, "4e"),

@@ -15,15 +15,15 @@ struct said { // by an output, in its headers
     enum { SAID_OUTPUT, SAID_DEAD, SAID_WALL, SAID_REJECT, SAID_START, SAID_OTHER } kind;
     int model, customer;
     uint32_t ordinal;
-    int64_t offset, clock;     // offset: the event's own of SAID_DEAD and SAID_REJECT, else the next
+    int64_t offset, clock; // offset: the event's own of SAID_DEAD and SAID_REJECT, else the next
     char digest[17], id[100];
 };
 
-struct seen { // of a customer in a model
-    struct rec **got;          // published outputs, by ordinal - 1
+struct seen {         // of a customer in a model
+    struct rec **got; // published outputs, by ordinal - 1
     size_t cap;
-    uint32_t checked;          // of them, against the reference
-    int64_t stored;            // ordinal in the store; -1: no state
+    uint32_t checked; // of them, against the reference
+    int64_t stored;   // ordinal in the store; -1: no state
 };
 
 static struct {
@@ -100,8 +100,10 @@ void checks_appended(struct plog *l, int64_t offset)
     if (!is(header(r, "engaged-partition"), place))
         sim_fail("%s/%d has a record of another partition", topic_names[l->topic], l->partition);
     if (l->topic == T_JOURNAL)
-        s->kind = is(kind, "wall") ? SAID_WALL : is(kind, "reject") ? SAID_REJECT
-                  : is(kind, "start") ? SAID_START : SAID_OTHER;
+        s->kind = is(kind, "wall")     ? SAID_WALL
+                  : is(kind, "reject") ? SAID_REJECT
+                  : is(kind, "start")  ? SAID_START
+                                       : SAID_OTHER;
     else
         s->kind = l->topic == T_DEAD ? SAID_DEAD : SAID_OUTPUT;
     if (s->kind == SAID_DEAD || s->kind == SAID_REJECT)
@@ -165,7 +167,8 @@ static void check_wall(int partition, const struct said *s)
     for (int64_t i = s->offset; i < kafka_high(l); i++)
         if (l->v[i].rec && l->v[i].at < at)
             sim_fail("wall time moves partition %d to %" PRId64 " before offset %" PRId64 ", but the event at %" PRId64
-                     " was there %" PRId64 " us before that time", partition, s->clock, s->offset, i, at - l->v[i].at);
+                     " was there %" PRId64 " us before that time",
+                     partition, s->clock, s->offset, i, at - l->v[i].at);
 }
 
 static void check_reject(int partition, const struct said *s)
@@ -228,7 +231,8 @@ void checks_bad(int partition, int64_t offset)
     const struct rec *r = known ? checks.parts[partition].dead[offset] : NULL;
     if (!r)
         sim_fail("I3: the cursor of partition %d has passed offset %" PRId64 ", but its dead letter (%s) is not "
-                 "published", partition, offset, reason);
+                 "published",
+                 partition, offset, reason);
     if (!is(header(r, "__engaged.errors.reason"), reason) || !is(header(r, "engaged-digest"), reason))
         sim_fail("the dead letter of events/%d %" PRId64 " should say %s", partition, offset, reason);
 }
@@ -287,9 +291,9 @@ uint32_t checks_state(int partition, int model, int customer, struct span state,
     size_t n = customer_encode(m, c, bytes), expected_n = customer_encode(m, ref->c, expected);
     if (n != expected_n || memcmp(bytes, expected, n) != 0)
         sim_fail("I1: customer %s of partition %d in %s, %s: stage %d, ordinal %u, clock %" PRId64 "; the reference "
-                 "has stage %d, ordinal %u, clock %" PRId64 " (%zu and %zu bytes)", customer_id(customer), partition,
-                 m->name, what, c->stage, c->ordinal, c->clock, ref->c->stage, ref->c->ordinal, ref->c->clock, n,
-                 expected_n);
+                 "has stage %d, ordinal %u, clock %" PRId64 " (%zu and %zu bytes)",
+                 customer_id(customer), partition, m->name, what, c->stage, c->ordinal, c->clock, ref->c->stage,
+                 ref->c->ordinal, ref->c->clock, n, expected_n);
     check_outputs(model, customer, ordinal);
     effects_clear(&ignored);
     return ordinal;
@@ -310,7 +314,8 @@ static void check_cursor(int partition, const struct cursor *next)
                  next->clock, next->offset, ref_clock(partition));
     if (next->clock > ref_clock(partition) && !ref_decided(partition, next->offset, next->clock))
         sim_fail("the clock of partition %d is %" PRId64 " at offset %" PRId64 ", the reference's %" PRId64
-                 ", and no decision explains it", partition, next->clock, next->offset, ref_clock(partition));
+                 ", and no decision explains it",
+                 partition, next->clock, next->offset, ref_clock(partition));
 }
 
 static void check_tails(int partition, const struct cursor *c)

@@ -4,25 +4,25 @@
 #include "kafka.h"
 
 void checks_begin(void);
-void checks_appended(struct plog *l, int64_t offset);   // a record of any topic
-void checks_committed(struct txn *t);                   // of a worker
+void checks_appended(struct plog *l, int64_t offset); // a record of any topic
+void checks_committed(struct txn *t);                 // of a worker
 void checks_group_offset(int partition, int64_t from, int64_t to);
 void checks_created(int partition, const struct cursor *c);
 void checks_flushed(int partition, const struct flush *f, bool mine); // mine: by the owner in the store
-void checks_redis_changed(int partition);               // its data are others now
+void checks_redis_changed(int partition);                             // its data are others now
 void checks_halted(int partition, const char *reason);
 void checks_offsets_expired(int partition);
-void checks_damaged(int partition, const char *what);   // it may halt from now on
+void checks_damaged(int partition, const char *what); // it may halt from now on
 bool checks_may_halt(int partition);
-bool checks_poisoned(struct span key);                  // brokers refuse this customer's transitions
+bool checks_poisoned(struct span key); // brokers refuse this customer's transitions
 // Everything that is there agrees with the reference; drained: and everything that must be there is.
 void checks_final(int partition, bool drained);
 
 // ---- for the checks at the end
 
 struct ref_out;
-void checks_recheck(int partition);                  // steps and compares everything again
-void checks_bad(int partition, int64_t offset);      // its dead letter is published
+void checks_recheck(int partition);             // steps and compares everything again
+void checks_bad(int partition, int64_t offset); // its dead letter is published
 bool checks_may_miss(const struct ref_out *o);
 uint32_t checks_state(int partition, int model, int customer, struct span state, int64_t clock, const char *what);
 void checks_published(int model, int customer);

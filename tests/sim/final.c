@@ -25,7 +25,7 @@ struct audit { // of one partition
     int64_t due[MODEL_COUNT_MAX][BUCKETS_MAX]; // the store's scores
     struct stat stats[STATS_MAX];              // as states and outputs have them, less the store's
     int nstats;
-    bool *stored[MODEL_COUNT_MAX];             // by customer
+    bool *stored[MODEL_COUNT_MAX]; // by customer
 };
 
 static void count(struct audit *a, const char *field, int64_t n)
@@ -65,8 +65,7 @@ static void each_state(void *arg, int model, uint64_t bucket, struct span id, st
     if (a->drained && ordinal != ref->n)
         sim_fail("I4: customer %.*s in %s has ordinal %u, the reference %zu: deadlines are pending", (int)id.n, id.p,
                  m->name, ordinal, ref->n);
-    if (a->drained && program.wall &&
-        c->due < wall_now(0) - program.grace_ms - WALL_SLACK_MS - sim.plan.skew * 10000)
+    if (a->drained && program.wall && c->due < wall_now(0) - program.grace_ms - WALL_SLACK_MS - sim.plan.skew * 10000)
         sim_fail("I4: the deadline %" PRId64 " of %.*s in %s is long over", c->due, (int)id.n, id.p, m->name);
     a->customers[model]++;
     a->stored[model][customer] = true;

@@ -9,10 +9,10 @@
 enum { SESSION_US = 6 * SECOND, REBALANCE_US = 8 * SECOND, TICK_US = 300 * MS };
 
 struct member {
-    uint64_t id;      // 0: none
-    bool joined;      // in the generation that is being made; valid while rebalancing
+    uint64_t id; // 0: none
+    bool joined; // in the generation that is being made; valid while rebalancing
     unsigned parts;
-    int64_t seen;     // us, the last heartbeat
+    int64_t seen; // us, the last heartbeat
 };
 
 struct offset {
@@ -179,8 +179,7 @@ uint64_t kafka_join(int slot, uint64_t member)
         rebalance();
     if (group.rebalancing)
         m->joined = true;
-    act(slot, m->id, "group: member %d of slot %d joins%s", (int)m->id, slot,
-        group.rebalancing ? "" : ", taking over");
+    act(slot, m->id, "group: member %d of slot %d joins%s", (int)m->id, slot, group.rebalancing ? "" : ", taking over");
     complete_if_all();
     return m->id;
 }

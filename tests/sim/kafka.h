@@ -23,7 +23,7 @@ struct rec {
     int64_t timestamp;
     struct record_header *headers;
     size_t nheaders;
-    int source;      // partition of the source that it belongs to, by its headers; -1: an event
+    int source;        // partition of the source that it belongs to, by its headers; -1: an event
     struct said *said; // what the checks know of an output
 };
 
@@ -53,7 +53,7 @@ bool kafka_visible(const struct plog *l, int64_t offset); // read committed, bel
 
 enum txn_state { TXN_OPEN, TXN_COMMITTED, TXN_ABORTED };
 struct txn {
-    int slot;           // of the producer; -1: an event producer's
+    int slot; // of the producer; -1: an event producer's
     enum txn_state state;
     struct plog *logs[TOPICS * PARTS_MAX];
     int nlogs, unmarked; // unmarked: markers to come, with that of the group's
@@ -64,7 +64,10 @@ struct txn {
     } offsets[PARTS_MAX];
     int noffsets;
     bool offsets_marked;
-    struct entry_at { struct plog *log; int64_t offset; } *entries; // in order of appending
+    struct entry_at {
+        struct plog *log;
+        int64_t offset;
+    } *entries; // in order of appending
     size_t nentries, entries_cap;
 };
 
@@ -81,7 +84,7 @@ int kafka_produce(int slot, int epoch, struct wire *v, size_t n);
 int kafka_end(int slot, int epoch, bool commit);
 void kafka_tear(int slot); // splits the open transaction so that only a part of it will be committed
 
-void kafka_hang(struct plog *l);   // a record in a transaction that nobody will end
+void kafka_hang(struct plog *l); // a record in a transaction that nobody will end
 
 // ---- group
 
@@ -99,13 +102,13 @@ void kafka_expire(int partition);
 struct membership { // what a consumer knows when it asks
     uint64_t member;
     int generation;
-    bool gone;        // no longer a member, or replaced
-    bool replaced;    // by another of the same instance
-    bool rebalance;   // give everything back and join again
-    unsigned parts;   // bits, valid unless rebalance or gone
+    bool gone;      // no longer a member, or replaced
+    bool replaced;  // by another of the same instance
+    bool rebalance; // give everything back and join again
+    unsigned parts; // bits, valid unless rebalance or gone
 };
 
-uint64_t kafka_join(int slot, uint64_t member); // 0: as a new process
+uint64_t kafka_join(int slot, uint64_t member);                                         // 0: as a new process
 bool kafka_joined(int slot, uint64_t member, int *ret_generation, unsigned *ret_parts); // its assignment is there
 struct membership kafka_membership(int slot, uint64_t member, int generation);
 bool kafka_rebalancing(void);

@@ -133,7 +133,8 @@ static int usage(void)
 {
     fputs("usage: run [--seeds N] [--from S] [--minutes M] [--jobs J]\n"
           "       run --seed S [--trace] [--mutate NAME]\n"
-          "       run --mutations [--mutate NAME] [--jobs J]\n", stderr);
+          "       run --mutations [--mutate NAME] [--jobs J]\n",
+          stderr);
     return 2;
 }
 

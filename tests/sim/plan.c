@@ -85,9 +85,8 @@ static void make_faults(struct plan *p)
     p->expire = chance(1500) ? (int)between(4, 15) : 0;
     p->truncate_read = chance(1500) ? (int)between(3, 10) : 0;
     p->skew = chance(2000);
-    bool alone = p->partitions == 1; // known: a poisoned record stops the worker's other partitions, too
-    p->small_dead_letters = chance(1500) && alone;
-    p->poison = chance(800) && alone ? (int)below((uint64_t)p->customers) : -1;
+    p->small_dead_letters = chance(1500);
+    p->poison = chance(800) ? (int)below((uint64_t)p->customers) : -1;
     p->lose_all = chance(400) ? (int)between(6, 20) : 0;
     p->lose_cursor = chance(400) ? (int)between(6, 20) : 0;
     p->truncate = chance(400) ? (int)between(6, 20) : 0;

@@ -21,12 +21,12 @@ struct plan {
     int partitions, daemons, workers; // workers a daemon
     int model_set, customers, events;
     bool wall, input_transactions, liveness, reset_latest;
-    int64_t active_us;                // events come and faults happen
+    int64_t active_us;                                                    // events come and faults happen
     int64_t grace_ms, max_future_ms, max_age_ms, flush_every_ms, step_ms; // step_ms: between events, on average
-    int64_t late_ms;                  // how late events come, at most
-    int batch_events, flush_customers, bad, future; // per myriad of events
+    int64_t late_ms;                                                      // how late events come, at most
+    int batch_events, flush_customers, bad, future;                       // per myriad of events
     int64_t cache_bytes;
-    int64_t redis_us, kafka_us, markers_us;         // latencies, on average; of markers, at most
+    int64_t redis_us, kafka_us, markers_us; // latencies, on average; of markers, at most
     // per myriad of calls
     int redis_lost, redis_late, redis_mute, redis_oom; // mute: executed, but nobody hears of it
     int kafka_lost, kafka_late, kafka_mute, kafka_abort, end_doubled, torn;
@@ -36,8 +36,8 @@ struct plan {
     // destructive: partitions may halt
     int lose_all, lose_cursor, truncate, hang;
     bool skew, small_dead_letters;
-    bool blind;                       // Redis does not show that another server answers
-    int poison;                       // customer with transitions too large to publish; -1: none
+    bool blind; // Redis does not show that another server answers
+    int poison; // customer with transitions too large to publish; -1: none
     enum mutation mutation;
 };
 

@@ -84,7 +84,8 @@ void ref_advance(int partition, int64_t offset, int64_t clock)
     p->decisions = grown(p->decisions, p->n, &p->cap, sizeof *p->decisions);
     size_t i = p->n++;
     for (; i > 0 && (p->decisions[i - 1].offset > offset ||
-                     (p->decisions[i - 1].offset == offset && p->decisions[i - 1].clock > clock)); i--)
+                     (p->decisions[i - 1].offset == offset && p->decisions[i - 1].clock > clock));
+         i--)
         p->decisions[i] = p->decisions[i - 1];
     p->decisions[i] = (struct decision){offset, clock};
     if (i < p->done || offset < p->next)

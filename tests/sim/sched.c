@@ -281,7 +281,8 @@ void sim_fail(const char *fmt, ...)
     char mutation[128] = "";
     if (sim.plan.mutation)
         snprintf(mutation, sizeof mutation, " --mutate %s", mutation_name(sim.plan.mutation));
-    fprintf(stderr, "seed %" PRIu64 ", step %" PRIu64 ", %.6f s: %s\n    replay: tests/sim/run --seed %" PRIu64
-            " --trace%s\n", sim.seed, sim.step, (double)sim.now / SECOND, text, sim.seed, mutation);
+    fprintf(stderr,
+            "seed %" PRIu64 ", step %" PRIu64 ", %.6f s: %s\n    replay: tests/sim/run --seed %" PRIu64 " --trace%s\n",
+            sim.seed, sim.step, (double)sim.now / SECOND, text, sim.seed, mutation);
     _exit(1);
 }

@@ -17,18 +17,18 @@ struct co { // a coroutine
     void *stack;
     void (*main)(void *arg);
     void *arg;
-    uint64_t token;        // of the wait that is on; a wake with another one comes too late
-    int64_t frozen_until;  // a stopped process: wakes are put off
+    uint64_t token;       // of the wait that is on; a wake with another one comes too late
+    int64_t frozen_until; // a stopped process: wakes are put off
     bool done;
 };
 
 struct sim {
     uint64_t seed, step, hash;
-    uint64_t random;       // state of the one source of chance
-    int64_t now;           // us since the run began
-    bool trace, faults;    // faults: still allowed
+    uint64_t random;    // state of the one source of chance
+    int64_t now;        // us since the run began
+    bool trace, faults; // faults: still allowed
     struct plan plan;
-    struct co *current;    // NULL: an event runs
+    struct co *current; // NULL: an event runs
 };
 
 extern struct sim sim;
@@ -36,10 +36,10 @@ extern struct sim sim;
 // ---- chance
 
 uint64_t rnd(void);
-uint64_t below(uint64_t n);                // 0 … n - 1
-int64_t between(int64_t a, int64_t b);     // inclusive
+uint64_t below(uint64_t n);            // 0 … n - 1
+int64_t between(int64_t a, int64_t b); // inclusive
 bool chance(int per_myriad);
-bool fault(int per_myriad);                // chance, while faults are allowed
+bool fault(int per_myriad); // chance, while faults are allowed
 
 // ---- memory: everything of a run, gone with it; zeroed
 
@@ -57,10 +57,10 @@ bool sim_next(int64_t until); // runs the next event not after `until`; false: t
 // ---- coroutines
 
 void co_start(struct co *c, void (*main)(void *arg), void *arg);
-void co_wait(struct co *c);                       // until woken; c is the current one
+void co_wait(struct co *c); // until woken; c is the current one
 void co_wake(struct co *c, uint64_t token, int64_t at);
 void co_sleep(struct co *c, int64_t until);
-void co_finish(struct co *c);                     // from an event: runs it to its end, which must not wait
+void co_finish(struct co *c); // from an event: runs it to its end, which must not wait
 
 // ---- voice
 

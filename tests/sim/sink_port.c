@@ -292,8 +292,8 @@ static void gather(struct sink_port *s, size_t *ret_n)
     for (size_t i = 0; i < s->n; i++) {
         const struct plog *l = s->wire[i].log;
         size_t k = 0;
-        while (k < n && (strcmp(s->produced[k].topic, topic_names[l->topic]) != 0 ||
-                         s->produced[k].partition != l->partition))
+        while (k < n &&
+               (strcmp(s->produced[k].topic, topic_names[l->topic]) != 0 || s->produced[k].partition != l->partition))
             k++;
         n += k == n;
         s->produced[k] = (struct produced){topic_names[l->topic], l->partition, s->wire[i].offset + 1};

@@ -15,15 +15,15 @@ struct store_call {
     struct part_key key;
     struct owner owner;
     struct why why;
-    struct cursor cursor;  // claim: out
-    bool empty;            // claim: out
+    struct cursor cursor; // claim: out
+    bool empty;           // claim: out
     struct flush flush;
-    struct cursor next;    // of the flush, or create
+    struct cursor next; // of the flush, or create
     struct mem_client *client;
     uint64_t n;
     struct load_item *items;
     size_t nitems;
-    bool last;             // of a load's parts
+    bool last; // of a load's parts
     int64_t before;
     size_t max;
     struct due_bucket *due;
@@ -308,9 +308,10 @@ static void run_flush(struct call *call)
         c->result = why_not(&c->why, PORT_REFUSED, "out of memory");
     else
         c->result = mem_store_ops.flush(client_of(c), &c->key, &c->owner, &c->flush, &c->why);
-    act(c->next.offset, c->result, "redis: partition %d flushed by %s: %d; cursor %lld, clock %lld, n %llu, %zu "
-        "states, %zu splits%s", c->key.partition, owner.text, c->result, (long long)c->next.offset,
-        (long long)c->next.clock,
+    act(c->next.offset, c->result,
+        "redis: partition %d flushed by %s: %d; cursor %lld, clock %lld, n %llu, %zu "
+        "states, %zu splits%s",
+        c->key.partition, owner.text, c->result, (long long)c->next.offset, (long long)c->next.clock,
         (unsigned long long)n, c->flush.nwrites, c->flush.nsplits, c->call.waiting ? "" : " (late)");
     if (c->result == PORT_OK)
         checks_flushed(c->key.partition, &c->flush, mine);

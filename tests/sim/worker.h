@@ -7,25 +7,25 @@
 
 struct log_port {
     struct log_events events;
-    uint64_t member;      // 0: not joined
+    uint64_t member; // 0: not joined
     int generation;
     bool joining, assigned;
-    unsigned parts;       // bits
+    unsigned parts; // bits
     bool paused[PARTS_MAX];
     int64_t next[PARTS_MAX], reached[PARTS_MAX];
-    int64_t heard_at;     // us, of the next heartbeat's answer
-    int64_t polled_at;    // us
-    bool waits;           // in poll, for records
+    int64_t heard_at;  // us, of the next heartbeat's answer
+    int64_t polled_at; // us
+    bool waits;        // in poll, for records
     struct record *records;
     size_t nrecords;
-    char *bytes;          // what they point to; freed at the next poll
+    char *bytes; // what they point to; freed at the next poll
 };
 
 struct sink_port {
     struct metadata metadata; // taken when partitions were assigned
     int epoch;
     bool ready, doubtful, open;
-    struct wire *wire;        // records of this transaction
+    struct wire *wire; // records of this transaction
     size_t n, cap, sent;
     struct produced produced[TOPICS * PARTS_MAX];
 };
@@ -45,8 +45,8 @@ struct worker {
     struct log_port log;
     struct sink_port sink;
     struct store_port store;
-    int64_t cut_until[2];     // by server, us
-    int64_t born;             // us
+    int64_t cut_until[2]; // by server, us
+    int64_t born;         // us
     struct worker *next;
 };
 
@@ -70,11 +70,11 @@ void worker_kill(struct worker *w);
 void worker_stop(struct worker *w);
 struct worker *worker_of(int slot); // the one the supervisor believes in; NULL: none
 int slots(void);
-void supervise(bool on);            // start those that are missing, with some delay
+void supervise(bool on); // start those that are missing, with some delay
 struct worker *workers_first(void);
-bool workers_gone(void);            // every coroutine is over
-int64_t wall_now(int daemon);       // ms UTC
-int64_t wall_latest(void);          // that any of them has seen
+bool workers_gone(void);      // every coroutine is over
+int64_t wall_now(int daemon); // ms UTC
+int64_t wall_latest(void);    // that any of them has seen
 void wall_jump(int daemon, int64_t ms);
 const struct engine_config *engine_config_of(void);
 void pause_until(struct worker *w, int64_t until); // the dead don't wait

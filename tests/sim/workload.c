@@ -9,34 +9,33 @@
 #include "checks.h"
 #include "worker.h"
 
-static const char shop[] =
-    "model: shop\nversion: 3\n"
-    "signals:\n"
-    "  visit: [visit]\n"
-    "  buy: {events: [buy], value: true}\n"
-    "  moan: {events: [moan], where: {loud: true}}\n"
-    "report: [count(buy), sum(buy), score]\n"
-    "score: {half_life: 4s, potential: 10, weights: {visit: 1, buy: 5, moan: -3}}\n"
-    "stages:\n"
-    "  new: {objective: {name: first, reach: buyer, within: 3s}}\n"
-    "  buyer: {objective: {name: again, when: buy, within: 5s}}\n"
-    "  quiet: {owner: care}\n"
-    "  gone: {owner: care}\n"
-    "transitions:\n"
-    "  - {name: bought, from: new, to: buyer, when: buy}\n"
-    "  - {name: moaned, from: buyer, to: quiet, when: moan, if: \"count(moan, 6s) >= 2\"}\n"
-    "  - {name: silent, from: [new, buyer], to: quiet, quiet: 2s}\n"
-    "  - {name: faded, from: buyer, to: quiet, after: 1s, if: \"score < 20\"}\n"
-    "  - {name: left, from: quiet, to: gone, after: 4s}\n"
-    "  - {name: back, from: [quiet, gone], to: buyer, when: [buy, visit]}\n"
-    "triggers:\n"
-    "  - {name: welcome, campaign: care, enter: buyer}\n"
-    "  - {name: bye, campaign: care, exit: buyer, unless: \"count(buy, stage) >= 2\"}\n"
-    "  - {name: nudge, campaign: push, in: new, after: 500ms, unless: \"count(visit) >= 3\"}\n"
-    "  - {name: spell, campaign: push, in: buyer, quiet: 700ms, once: spell}\n"
-    "  - {name: hot, campaign: special, in: buyer, when: buy, if: \"score >= 60\"}\n"
-    "  - {name: lost, campaign: mute, enter: gone}\n"
-    "caps: {push: {max: 2, per: 5s}, all: {max: 6, per: 10s}}\n";
+static const char shop[] = "model: shop\nversion: 3\n"
+                           "signals:\n"
+                           "  visit: [visit]\n"
+                           "  buy: {events: [buy], value: true}\n"
+                           "  moan: {events: [moan], where: {loud: true}}\n"
+                           "report: [count(buy), sum(buy), score]\n"
+                           "score: {half_life: 4s, potential: 10, weights: {visit: 1, buy: 5, moan: -3}}\n"
+                           "stages:\n"
+                           "  new: {objective: {name: first, reach: buyer, within: 3s}}\n"
+                           "  buyer: {objective: {name: again, when: buy, within: 5s}}\n"
+                           "  quiet: {owner: care}\n"
+                           "  gone: {owner: care}\n"
+                           "transitions:\n"
+                           "  - {name: bought, from: new, to: buyer, when: buy}\n"
+                           "  - {name: moaned, from: buyer, to: quiet, when: moan, if: \"count(moan, 6s) >= 2\"}\n"
+                           "  - {name: silent, from: [new, buyer], to: quiet, quiet: 2s}\n"
+                           "  - {name: faded, from: buyer, to: quiet, after: 1s, if: \"score < 20\"}\n"
+                           "  - {name: left, from: quiet, to: gone, after: 4s}\n"
+                           "  - {name: back, from: [quiet, gone], to: buyer, when: [buy, visit]}\n"
+                           "triggers:\n"
+                           "  - {name: welcome, campaign: care, enter: buyer}\n"
+                           "  - {name: bye, campaign: care, exit: buyer, unless: \"count(buy, stage) >= 2\"}\n"
+                           "  - {name: nudge, campaign: push, in: new, after: 500ms, unless: \"count(visit) >= 3\"}\n"
+                           "  - {name: spell, campaign: push, in: buyer, quiet: 700ms, once: spell}\n"
+                           "  - {name: hot, campaign: special, in: buyer, when: buy, if: \"score >= 60\"}\n"
+                           "  - {name: lost, campaign: mute, enter: gone}\n"
+                           "caps: {push: {max: 2, per: 5s}, all: {max: 6, per: 10s}}\n";
 
 static const char pulse[] = // deadlines in a circle: a customer never falls silent
     "model: pulse\nversion: 1\n"
@@ -50,15 +49,14 @@ static const char pulse[] = // deadlines in a circle: a customer never falls sil
     "  - {name: high, campaign: care, in: up, when: any, if: \"visits(up) >= 2\"}\n"
     "caps: {care: {max: 3, per: 6s}}\n";
 
-static const char tiny[] =
-    "model: tiny\nversion: 1\n"
-    "signals: {visit: [visit], buy: [buy]}\n"
-    "stages: {one: {owner: a}, two: {owner: b}}\n"
-    "transitions:\n"
-    "  - {name: there, from: one, to: two, when: buy}\n"
-    "  - {name: home, from: two, to: one, when: buy}\n"
-    "triggers:\n"
-    "  - {name: late, campaign: special, in: two, quiet: 1500ms}\n";
+static const char tiny[] = "model: tiny\nversion: 1\n"
+                           "signals: {visit: [visit], buy: [buy]}\n"
+                           "stages: {one: {owner: a}, two: {owner: b}}\n"
+                           "transitions:\n"
+                           "  - {name: there, from: one, to: two, when: buy}\n"
+                           "  - {name: home, from: two, to: one, when: buy}\n"
+                           "triggers:\n"
+                           "  - {name: late, campaign: special, in: two, quiet: 1500ms}\n";
 
 static const char *const sets[][MODEL_COUNT_MAX] = {{shop}, {shop, pulse}, {tiny, shop}, {tiny}, {tiny, pulse, shop}};
 
@@ -169,9 +167,9 @@ static struct rec *event_make(int customer)
     const char *text = bad[below(5)];
     if (!chance(sim.plan.bad))
         text = sim_printf("{\"customer\":\"%s\",\"type\":\"%s\",\"time\":%lld,\"id\":\"e%d\",\"value\":%d.%d,"
-                          "\"properties\":{\"loud\":%s}}", customer_id(customer), types[below(6)],
-                          (long long)own_time(wall), left, (int)below(100), (int)below(1000),
-                          chance(7000) ? "true" : "false");
+                          "\"properties\":{\"loud\":%s}}",
+                          customer_id(customer), types[below(6)], (long long)own_time(wall), left, (int)below(100),
+                          (int)below(1000), chance(7000) ? "true" : "false");
     return event_of(text, customer_id(customer));
 }
 

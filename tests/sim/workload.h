@@ -3,7 +3,7 @@
 #include "kafka.h"
 #include "model.h"
 
-extern struct program program; // of this run
+extern struct program program;   // of this run
 extern const int64_t wall_begin; // ms UTC at the beginning of a run
 
 struct fact { // an event as the field map reads it; made when it is appended
@@ -18,8 +18,8 @@ struct fact { // an event as the field map reads it; made when it is appended
 void workload_begin(void);
 void workload_start(void *unused); // events begin to come
 void workload_end(void);
-bool workload_over(void);   // the last one has come, and every transaction of a producer is over
+bool workload_over(void); // the last one has come, and every transaction of a producer is over
 const char *customer_id(int customer);
-int customer_of(struct span id);   // fails for one that there is not
+int customer_of(struct span id); // fails for one that there is not
 int partition_of(int customer);
 const struct fact *fact_at(int partition, int64_t offset); // NULL: no visible event

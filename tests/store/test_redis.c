@@ -304,8 +304,8 @@ static void found(void *arg, const struct part_key *p, int model, const struct c
     struct findings *f = arg;
     size_t n = strlen(f->text);
     f->n++;
-    snprintf(f->text + n, sizeof(f->text) - n, "%d/%d@%d:%.*s ", p->partition, model, (int)c->offset,
-             (int)state.n, state.p);
+    snprintf(f->text + n, sizeof(f->text) - n, "%d/%d@%d:%.*s ", p->partition, model, (int)c->offset, (int)state.n,
+             state.p);
 }
 
 START_TEST(test_queries)

@@ -278,8 +278,7 @@ static bool replaced(void *arg)
     return over;
 }
 
-static void start_sentinel(struct redis_server *s, const char *dir, const char *master,
-                           const char *const *args)
+static void start_sentinel(struct redis_server *s, const char *dir, const char *master, const char *const *args)
 {
     FILE *f = fopen(args[0], "w");
     ck_assert_msg(f != NULL, "no sentinel.conf in %s", dir);
@@ -316,8 +315,7 @@ START_TEST(test_sentinel)
     check_claim(&w, url, PORT_REFUSED, "redis-sentinel://");
 
     // the first one is not there
-    snprintf(url, sizeof(url), "redis-sentinel://127.0.0.1:%d,127.0.0.1:%s/mymaster?db=1", free_port(),
-             ports[2]);
+    snprintf(url, sizeof(url), "redis-sentinel://127.0.0.1:%d,127.0.0.1:%s/mymaster?db=1", free_port(), ports[2]);
     redis_store_free(w.a);
     w.a = world_client(&w, url);
     struct cursor c = world_begin(&w, w.a, &ALICE);

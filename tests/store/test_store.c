@@ -126,8 +126,7 @@ START_TEST(test_another_server_fences_each_partition_once)
     struct cursor c = world_begin(&w, w.a, &ALICE);
     ck_assert_int_eq(w.ops->claim(w.a, &Q, &ALICE, &q, &empty, &why), 0);
     world_restart(&w);
-    check_span(world_read(&w, w.a, &ALICE, &c, 0, 0, SPAN("c-1")), SPAN("fenced"),
-               "a read after the restart");
+    check_span(world_read(&w, w.a, &ALICE, &c, 0, 0, SPAN("c-1")), SPAN("fenced"), "a read after the restart");
     ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, NULL, 0), PORT_FENCED);
     ck_assert_int_eq(w.ops->create(w.a, &Q, &ALICE, &q, &why), PORT_FENCED);
     c = world_claim(&w, w.a, &ALICE);
@@ -174,8 +173,7 @@ START_TEST(test_load_gives_back_what_was_flushed)
 
     struct load_item items[IDS + 4] = {{.customer = SPAN("nobody")}};
     for (int i = 0; i < IDS; i++)
-        items[i + 1] =
-            (struct load_item){.model = puts[i].model, .bucket = puts[i].bucket, .customer = text(ids[i])};
+        items[i + 1] = (struct load_item){.model = puts[i].model, .bucket = puts[i].bucket, .customer = text(ids[i])};
     items[IDS + 1] = (struct load_item){.model = 1, .bucket = 9};
     items[IDS + 2] = (struct load_item){.model = 0, .bucket = 9};
     items[IDS + 3] = (struct load_item){.model = 1, .bucket = 9, .customer = text(ids[0])};
@@ -282,8 +280,7 @@ START_TEST(test_split)
     c.n++;
 
     // one more is expected than there is: nothing happens
-    struct load_field moved[] = {{SPAN("b"), SPAN("2")}, {SPAN("c"), SPAN("3")}},
-                      again[] = {{SPAN("c"), SPAN("3")}};
+    struct load_field moved[] = {{SPAN("b"), SPAN("2")}, {SPAN("c"), SPAN("3")}}, again[] = {{SPAN("c"), SPAN("3")}};
     struct flush_split splits[] = {{.from = 0, .to = 1, .expected = 4, .moved = moved, .nmoved = 2},
                                    {.from = 1, .to = 2, .expected = 2, .moved = again, .nmoved = 1}};
     struct flush_write changed = {.bucket = 1, .customer = SPAN("b"), .state = SPAN("22")};

@@ -34,8 +34,8 @@ START_TEST(test_due)
         size_t n;
         int64_t next;
         ck_assert_int_eq(w.ops->due(w.a, &P, rows[i].want, 1, &due, &n, &next, &why), 0);
-        ck_assert_msg(n == 0 && next == rows[i].want, "row %zu: %zu before %ld, next %ld", i, n,
-                      (long)rows[i].want, (long)next);
+        ck_assert_msg(n == 0 && next == rows[i].want, "row %zu: %zu before %ld, next %ld", i, n, (long)rows[i].want,
+                      (long)next);
         if (rows[i].want == NEVER)
             continue;
         ck_assert_int_eq(w.ops->due(w.a, &P, rows[i].want + 1, 1, &due, &n, &next, &why), 0);
@@ -86,8 +86,7 @@ START_TEST(test_due_next)
     struct flush f = {.cursor = &c, .dues = set, .ndues = 4};
     ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
     ck_assert_int_eq(w.ops->due(w.a, &P, 50, 2, due, &n, &next, &why), 0);
-    ck_assert(n == 2 && next == 30 && due[0].at == 10 && due[0].model == 1 && due[1].at == 20 &&
-              due[1].bucket == 6);
+    ck_assert(n == 2 && next == 30 && due[0].at == 10 && due[0].model == 1 && due[1].at == 20 && due[1].bucket == 6);
     ck_assert_int_eq(w.ops->due(w.a, &P, 50, 3, due, &n, &next, &why), 0);
     ck_assert(n == 3 && next == 99 && due[2].at == 30);
     ck_assert_int_eq(w.ops->due(w.a, &P, 50, 0, due, &n, &next, &why), 0);
@@ -141,8 +140,8 @@ static int recall_one(void *arg, const struct model_text *t)
     struct recalled *r = arg;
     r->n++;
     if (t->version == 2)
-        snprintf(r->text, sizeof(r->text), "%.*s %u %d %lld %.*s", (int)t->name.n, t->name.p, t->version,
-                 (int)t->order, (long long)t->clock, (int)t->text.n, t->text.p);
+        snprintf(r->text, sizeof(r->text), "%.*s %u %d %lld %.*s", (int)t->name.n, t->name.p, t->version, (int)t->order,
+                 (long long)t->clock, (int)t->text.n, t->text.p);
     return r->n == r->stop_at ? -7 : 0;
 }
 

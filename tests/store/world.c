@@ -131,8 +131,8 @@ int world_write(struct world *w, void *client, const struct owner *owner, struct
     return r;
 }
 
-struct span world_read(struct world *w, void *client, const struct owner *owner, const struct cursor *c,
-                       int model, uint64_t bucket, struct span customer)
+struct span world_read(struct world *w, void *client, const struct owner *owner, const struct cursor *c, int model,
+                       uint64_t bucket, struct span customer)
 {
     static const char *const words[] = {"-", "away", "unknown", "fenced", "refused"}; // by enum port_result
     struct why why = {0};
@@ -144,8 +144,8 @@ struct span world_read(struct world *w, void *client, const struct owner *owner,
 
 void check_span(struct span got, struct span want, const char *what)
 {
-    ck_assert_msg(got.n == want.n && !memcmp(got.p, want.p, got.n), "%s is \"%.*s\", not \"%.*s\"", what,
-                  (int)got.n, got.p, (int)want.n, want.p);
+    ck_assert_msg(got.n == want.n && !memcmp(got.p, want.p, got.n), "%s is \"%.*s\", not \"%.*s\"", what, (int)got.n,
+                  got.p, (int)want.n, want.p);
 }
 
 int world_run(Suite *s)

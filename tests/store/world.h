@@ -44,8 +44,8 @@ int world_write(struct world *w, void *client, const struct owner *owner, struct
                 const struct flush_write *writes, size_t n);
 // Loads one state of P; "-" where there is none, "fenced" and so on where it fails. Lives until the client's
 // next call.
-struct span world_read(struct world *w, void *client, const struct owner *owner, const struct cursor *c,
-                       int model, uint64_t bucket, struct span customer);
+struct span world_read(struct world *w, void *client, const struct owner *owner, const struct cursor *c, int model,
+                       uint64_t bucket, struct span customer);
 void check_span(struct span got, struct span want, const char *what);
 // Runs a suite and frees it: for main to return.
 int world_run(Suite *s);

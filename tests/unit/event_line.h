@@ -78,8 +78,7 @@ static inline void check_record(const struct field_map *m, const struct record *
     else
         fprintf(f, "bad: %s", bad_reason_name(reason));
     fclose(f);
-    ck_assert_msg(strcmp(got, want) == 0, "%.*s: '%s', not '%s' (%s)", (int)r->value.n, r->value.p, got, want,
-                  detail);
+    ck_assert_msg(strcmp(got, want) == 0, "%.*s: '%s', not '%s' (%s)", (int)r->value.n, r->value.p, got, want, detail);
     ck_assert_msg(k == 0 || *detail, "no detail");
     free(got);
     event_parser_free(p);
@@ -92,23 +91,21 @@ static inline void pack(msgpack_packer *to, yyjson_val *v)
     switch (yyjson_get_type(v)) {
     case YYJSON_TYPE_OBJ:
         msgpack_pack_map(to, yyjson_obj_size(v));
-        yyjson_obj_foreach(v, i, n, key, value) {
+        yyjson_obj_foreach(v, i, n, key, value)
+        {
             pack(to, key);
             pack(to, value);
         }
         break;
     case YYJSON_TYPE_ARR:
         msgpack_pack_array(to, yyjson_arr_size(v));
-        yyjson_arr_foreach(v, i, n, value)
-            pack(to, value);
+        yyjson_arr_foreach(v, i, n, value) pack(to, value);
         break;
     case YYJSON_TYPE_STR:
         msgpack_pack_str(to, yyjson_get_len(v));
         msgpack_pack_str_body(to, yyjson_get_str(v), yyjson_get_len(v));
         break;
-    case YYJSON_TYPE_BOOL:
-        (yyjson_get_bool(v) ? msgpack_pack_true : msgpack_pack_false)(to);
-        break;
+    case YYJSON_TYPE_BOOL: (yyjson_get_bool(v) ? msgpack_pack_true : msgpack_pack_false)(to); break;
     case YYJSON_TYPE_NUM:
         if (yyjson_is_uint(v))
             msgpack_pack_uint64(to, yyjson_get_uint(v));
@@ -117,8 +114,7 @@ static inline void pack(msgpack_packer *to, yyjson_val *v)
         else
             msgpack_pack_double(to, yyjson_get_real(v));
         break;
-    default:
-        msgpack_pack_nil(to);
+    default: msgpack_pack_nil(to);
     }
 }
 

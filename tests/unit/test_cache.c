@@ -1,5 +1,5 @@
-// The cache against a slow twin: after thousands of random adds, touches, deadlines, flushes and evictions both hold the
-// same customers, and the earliest deadline is never missed.
+// The cache against a slow twin: after thousands of random adds, touches, deadlines, flushes and evictions both hold
+// the same customers, and the earliest deadline is never missed.
 #include "cache.h"
 #include "load.h"
 
@@ -68,11 +68,15 @@ static void one_step(struct cache *k, const struct model *m, struct twin *twins)
     int id = (int)chance(IDS);
     struct twin *t = &twins[id];
     switch (chance(8)) {
-    case 0: case 1: case 2:
+    case 0:
+    case 1:
+    case 2:
         if (!find(k, id))
             t->e = add(k, m, id);
         break;
-    case 3: case 4: case 5:
+    case 3:
+    case 4:
+    case 5:
         if (find(k, id)) {
             t->e->c->due = chance(4) ? (int64_t)chance(1000) : NEVER;
             ck_assert_int_eq(cache_touch(k, t->e), 0);
@@ -103,7 +107,8 @@ START_TEST(test_random)
 {
     char *found = NULL;
     struct model *m = load("model: m\nversion: 1\nsignals: {a: [a]}\nstages: {one: {}, two: {}}\n"
-                           "transitions: [{name: r, from: one, to: two, when: a}]\n", &found);
+                           "transitions: [{name: r, from: one, to: two, when: a}]\n",
+                           &found);
     ck_assert_msg(m != NULL, "%s", found);
     struct cache k = {0};
     struct twin twins[IDS] = {0};
@@ -123,7 +128,8 @@ START_TEST(test_buckets)
 {
     for (uint64_t n = 1; n < 200; n++)
         for (uint64_t h = 0; h < 1000; h++) {
-            uint64_t hash = h * UINT64_C(0x9e3779b97f4a7c15), before = bucket_of(hash, n), after = bucket_of(hash, n + 1);
+            uint64_t hash = h * UINT64_C(0x9e3779b97f4a7c15), before = bucket_of(hash, n),
+                     after = bucket_of(hash, n + 1);
             uint64_t level = UINT64_C(1) << (63 - __builtin_clzll(n));
             ck_assert(before < n);
             ck_assert(after == before || (after == n && before == n - level));

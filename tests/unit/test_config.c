@@ -11,9 +11,9 @@
 #include "ports.h"
 #include "test_config_mistakes.h"
 
-#define MODELS  "models: [model.yaml]\n"
+#define MODELS "models: [model.yaml]\n"
 #define SOURCES "sources: [{topics: [clicks], preset: plain}]\n"
-#define BASE    MODELS SOURCES
+#define BASE MODELS SOURCES
 
 static char folder[] = "/tmp/engaged-test-config-XXXXXX";
 
@@ -31,8 +31,7 @@ static void setup(void)
                                 "stages: {one: {}, two: {}}\n"
                                 "transitions: [{name: go, from: one, to: two, when: purchase}]\n"
                                 "triggers: [{name: hello, campaign: onboarding, enter: two}]\n";
-    static const char broken[] =
-        "model: broken\nversion: 1\nsignals: {a: [a]}\nstages: {one: {}}\ntrigger: []\n";
+    static const char broken[] = "model: broken\nversion: 1\nsignals: {a: [a]}\nstages: {one: {}}\ntrigger: []\n";
     ck_assert(mkdtemp(folder) && chdir(folder) == 0);
     write_file("model.yaml", model, sizeof(model) - 1);
     write_file("broken.yaml", broken, sizeof(broken) - 1);
@@ -316,12 +315,10 @@ START_TEST(test_override)
     static const char *const wrong[] = {"redis.uri=x", "workers", "workers=x", "app={a", NULL};
     ck_assert_ptr_null(load(BASE, wrong, &mistakes));
     ck_assert_msg(
-        strstr(mistakes,
-               "--set: 'redis.uri' is no KEY=VALUE of this configuration; such as redis.url=VALUE\n"),
-        "%s", mistakes);
+        strstr(mistakes, "--set: 'redis.uri' is no KEY=VALUE of this configuration; such as redis.url=VALUE\n"), "%s",
+        mistakes);
     ck_assert_msg(strstr(mistakes, "--set: 'workers' is no KEY=VALUE of this"), "%s", mistakes);
-    ck_assert_msg(strstr(mistakes, "--set:1:10: workers 'x' is no whole number from 0 to 256\n"), "%s",
-                  mistakes);
+    ck_assert_msg(strstr(mistakes, "--set:1:10: workers 'x' is no whole number from 0 to 256\n"), "%s", mistakes);
     ck_assert_msg(strstr(mistakes, "--set:2:1: "), "%s", mistakes);
     free(mistakes);
 }
@@ -330,13 +327,11 @@ END_TEST
 START_TEST(test_unknown_campaign_warns)
 {
     char *mistakes;
-    struct config *c =
-        load(BASE "outputs: {campaigns: {onbording: a, x: b, objective: c}}\n", NULL, &mistakes);
+    struct config *c = load(BASE "outputs: {campaigns: {onbording: a, x: b, objective: c}}\n", NULL, &mistakes);
     ck_assert_ptr_nonnull(c);
-    ck_assert_str_eq(
-        mistakes,
-        "c.yaml:3:23: warning: no trigger has the campaign 'onbording'; did you mean 'onboarding'?\n"
-        "c.yaml:3:37: warning: no trigger has the campaign 'x'\n");
+    ck_assert_str_eq(mistakes,
+                     "c.yaml:3:23: warning: no trigger has the campaign 'onbording'; did you mean 'onboarding'?\n"
+                     "c.yaml:3:37: warning: no trigger has the campaign 'x'\n");
     free(mistakes);
     config_free(c);
 }

@@ -2,21 +2,19 @@
 // test_config.c.
 #pragma once
 
-#define MODELS  "models: [model.yaml]\n"
+#define MODELS "models: [model.yaml]\n"
 #define SOURCES "sources: [{topics: [clicks], preset: plain}]\n"
-#define BASE    MODELS SOURCES
+#define BASE MODELS SOURCES
 
 // How often seen messages end.
-#define NAME_HINT     "; write at most 64 letters, digits, '-', '_' and '.'\n"
-#define TOPIC_HINT    " is no name of a topic; Kafka takes at most 249 letters, digits, '-', '_' and '.'\n"
+#define NAME_HINT "; write at most 64 letters, digits, '-', '_' and '.'\n"
+#define TOPIC_HINT " is no name of a topic; Kafka takes at most 249 letters, digits, '-', '_' and '.'\n"
 #define DURATION_HINT "; write a whole number and a unit (ms, s, m, h, d, w)\n"
-#define SIZE_HINT     "; write a whole number and a unit (B, KiB, MiB, GiB, TiB)\n"
-#define LISTEN_HINT                                                                                          \
-    " is no address; write HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464, or null for none\n"
+#define SIZE_HINT "; write a whole number and a unit (B, KiB, MiB, GiB, TiB)\n"
+#define LISTEN_HINT " is no address; write HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464, or null for none\n"
 #define ONE_LOG_HINT " for now, because a customer's state belongs to one log with one partition count\n"
-#define NO_MODEL     "there is no model; name one or more files, such as models: [models/lifecycle.yaml]\n"
-#define NO_SOURCE                                                                                            \
-    "there is no source; add one, such as sources: [{topics: [clickstream], preset: plain}]\n"
+#define NO_MODEL "there is no model; name one or more files, such as models: [models/lifecycle.yaml]\n"
+#define NO_SOURCE "there is no source; add one, such as sources: [{topics: [clickstream], preset: plain}]\n"
 
 static const struct {
     const char *text, *mistakes;

@@ -4,7 +4,10 @@
 #include "event_line.h"
 
 #define BYTES(text) {text, sizeof(text) - 1}
-#define PACKED(time, value) BYTES("\x84\xa8" "customer\x07\xa4type\xa3" "buy\xa4time" time "\xa5value" value)
+#define PACKED(time, value) \
+    BYTES("\x84\xa8" \
+          "customer\x07\xa4type\xa3" \
+          "buy\xa4time" time "\xa5value" value)
 #define START "7 buy 1970-01-01T00:00:00.000Z"
 #define UTC "7 buy 2026-01-05T10:20:30"
 

@@ -6,10 +6,10 @@
 #include <check.h>
 
 // The expression begins at line 6, column 34.
-#define HEAD                                                                                                 \
-    "model: m\n"                                                                                             \
-    "version: 1\n"                                                                                           \
-    "signals: {buy: {events: [order], value: true}, view: [page], sad: [complaint], quiet-end.1: [q]}\n"     \
+#define HEAD \
+    "model: m\n" \
+    "version: 1\n" \
+    "signals: {buy: {events: [order], value: true}, view: [page], sad: [complaint], quiet-end.1: [q]}\n" \
     "stages: {a: , b: , c_1.x: }\n"
 #define RULE "transitions:\n- {name: x, from: a, to: b, if: \""
 #define SCORE "score: {half_life: 1d, potential: 9, weights: {buy: 1}}\n"

@@ -139,8 +139,7 @@ START_TEST(test_request)
 {
     char *answer = ask(rows[_i].request), type[128];
     snprintf(type, sizeof(type), "\r\nContent-Type: %s\r\n", rows[_i].type);
-    ck_assert_msg(strncmp(answer, "HTTP/1.1 ", 9) == 0 && strncmp(answer + 9, rows[_i].status, 3) == 0, "%s",
-                  answer);
+    ck_assert_msg(strncmp(answer, "HTTP/1.1 ", 9) == 0 && strncmp(answer + 9, rows[_i].status, 3) == 0, "%s", answer);
     ck_assert_msg(strstr(answer, type) != NULL, "no %s in %s", type, answer);
     ck_assert_msg(strstr(answer, rows[_i].has) != NULL, "no %s in %s", rows[_i].has, answer);
     ck_assert_msg(strstr(answer, "\r\nCache-Control: no-store\r\n") != NULL, "%s", answer);
@@ -156,10 +155,8 @@ START_TEST(test_status_is_json)
     ck_assert_ptr_nonnull(doc);
     yyjson_val *root = yyjson_doc_get_root(doc);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "partitions")), 2);
-    ck_assert_int_eq(yyjson_get_int(yyjson_obj_get(yyjson_obj_get(root, "populations"), "life:stage:active")),
-                     3);
-    ck_assert(
-        yyjson_is_null(yyjson_obj_get(yyjson_arr_get_first(yyjson_obj_get(root, "partitions")), "lag")));
+    ck_assert_int_eq(yyjson_get_int(yyjson_obj_get(yyjson_obj_get(root, "populations"), "life:stage:active")), 3);
+    ck_assert(yyjson_is_null(yyjson_obj_get(yyjson_arr_get_first(yyjson_obj_get(root, "partitions")), "lag")));
     yyjson_doc_free(doc);
     free(answer);
 }
@@ -189,8 +186,8 @@ START_TEST(test_unready_is_live)
     publish(false);
     char *answer = ask("GET /readyz?verbose" END);
     ck_assert_msg(strncmp(answer, "HTTP/1.1 503", 12) == 0, "%s", answer);
-    ck_assert_msg(strstr(answer, "not ready\n[+] workers: 1 of 1\n[+] kafka\n[-] redis: Redis: refused\n"),
-                  "%s", answer);
+    ck_assert_msg(strstr(answer, "not ready\n[+] workers: 1 of 1\n[+] kafka\n[-] redis: Redis: refused\n"), "%s",
+                  answer);
     free(answer);
     answer = ask("GET /livez" END);
     ck_assert_msg(strncmp(answer, "HTTP/1.1 200", 12) == 0, "%s", answer);

@@ -92,8 +92,8 @@ enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
 static void assert_text(const struct buffer *b, const char *expected)
 {
-    ck_assert_msg(!b->failed && b->n == strlen(expected) && memcmp(b->p, expected, b->n) == 0,
-                  "got %.*s, expected %s", (int)b->n, b->p, expected);
+    ck_assert_msg(!b->failed && b->n == strlen(expected) && memcmp(b->p, expected, b->n) == 0, "got %.*s, expected %s",
+                  (int)b->n, b->p, expected);
 }
 
 START_TEST(test_shape)

@@ -34,8 +34,8 @@ static char *written(void)
     FILE *f = fdopen(dup(fds[0]), "r");
     while (fgets(line, sizeof(line), f)) {
         int64_t ms;
-        ck_assert_msg(strncmp(line, "ts=", 3) == 0 && parse_time(line + 3, 24, &ms) == 0 && line[27] == ' ',
-                      "%s", line);
+        ck_assert_msg(strncmp(line, "ts=", 3) == 0 && parse_time(line + 3, 24, &ms) == 0 && line[27] == ' ', "%s",
+                      line);
         buffer_text(&b, line + 28);
     }
     fclose(f);
@@ -52,8 +52,7 @@ static void assert_written(const char *expected)
 
 START_TEST(test_form)
 {
-    log_note(NOTE_INFO, LOG_MESSAGE("took the partition"), LOG_TEXT("topic", "clicks"),
-             LOG_INT("partition", -3));
+    log_note(NOTE_INFO, LOG_MESSAGE("took the partition"), LOG_TEXT("topic", "clicks"), LOG_INT("partition", -3));
     log_note(NOTE_ERROR, LOG_MESSAGE("a\"b\\c\nd\x01"), LOG_TEXT("none", NULL), LOG_TEXT("eq", "a=b"));
     log_note(NOTE_WARNING, LOG_MESSAGE("gr\xc3\xbc\xc3\x9f"));
     assert_written("level=info msg=\"took the partition\" topic=clicks partition=-3\n"
@@ -82,12 +81,11 @@ START_TEST(test_repetitions)
         log_note(NOTE_WARNING, LOG_MESSAGE("away"), LOG_TEXT("host", "a"));
     for (int i = 0; i < 3; i++)
         log_note(NOTE_WARNING, LOG_MESSAGE("away"), LOG_INT("attempt", i)); // each another line
-    assert_written(
-        "level=warning msg=away host=a\nlevel=warning msg=away host=a\nlevel=warning msg=away host=a\n"
-        "level=warning msg=away host=a\nlevel=warning msg=away host=a\n"
-        "level=warning msg=away attempt=0\nlevel=warning msg=away attempt=1\n"
-        "level=warning msg=away attempt=2\n"
-        "level=warning msg=away repeated=7\n");
+    assert_written("level=warning msg=away host=a\nlevel=warning msg=away host=a\nlevel=warning msg=away host=a\n"
+                   "level=warning msg=away host=a\nlevel=warning msg=away host=a\n"
+                   "level=warning msg=away attempt=0\nlevel=warning msg=away attempt=1\n"
+                   "level=warning msg=away attempt=2\n"
+                   "level=warning msg=away repeated=7\n");
 }
 END_TEST
 

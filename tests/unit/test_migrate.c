@@ -75,7 +75,8 @@ START_TEST(test_stranded)
     struct model *m = load(former, &found), *n;
     free(found);
     n = load("model: m\nversion: 2\n" SIGNALS "stages: {one: {}, three: {}}\n"
-             "transitions: [{name: r, from: one, to: three, when: a}]\n", &found);
+             "transitions: [{name: r, from: one, to: three, when: a}]\n",
+             &found);
     ck_assert_msg(n != NULL, "%s", found);
     free(found);
     ck_assert_int_eq(migrate_stage(m, 0, n), 0);

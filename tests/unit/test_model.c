@@ -63,7 +63,7 @@ enum { ENGAGEMENT, PURCHASE, COMPLAINT, RESOLUTION, REFERRAL, NPS, VIP_LOGIN };
 enum { PROSPECT, FIRST, ACTIVE, AT_RISK, LAPSED, ADVOCATE };
 
 #define SET(i) (UINT64_C(1) << (i))
-#define DAYS(n) ((n)*MS_PER_DAY)
+#define DAYS(n) ((n) * MS_PER_DAY)
 
 static struct model *good(const char *text)
 {
@@ -119,10 +119,10 @@ static const char *kept(const struct model *m, int signal)
 {
     static char text[16];
     const struct signal_slots *s = &m->signals[signal].slots;
-    snprintf(text, sizeof(text), "%s%s%s%s%s%s%s%s%s", s->count == NONE ? "" : "C",
-             s->count_visit == NONE ? "" : "V", s->sum == NONE ? "" : "S", s->nvalues == NONE ? "" : "N",
-             s->value == NONE ? "" : "A", s->value_at == NONE ? "" : "a", s->last == NONE ? "" : "L",
-             s->previous == NONE ? "" : "P", s->recent == NONE ? "" : "R");
+    snprintf(text, sizeof(text), "%s%s%s%s%s%s%s%s%s", s->count == NONE ? "" : "C", s->count_visit == NONE ? "" : "V",
+             s->sum == NONE ? "" : "S", s->nvalues == NONE ? "" : "N", s->value == NONE ? "" : "A",
+             s->value_at == NONE ? "" : "a", s->last == NONE ? "" : "L", s->previous == NONE ? "" : "P",
+             s->recent == NONE ? "" : "R");
     return text;
 }
 
@@ -143,8 +143,7 @@ START_TEST(keeps_what_is_used)
     ck_assert_int_eq(m->windows[0].signal, COMPLAINT);
     ck_assert_int_eq(m->windows[0].window_ms, DAYS(30));
     ck_assert(m->has_score && m->half_life_ms == (double)DAYS(30) && m->potential == 40);
-    ck_assert(m->signals[COMPLAINT].weight == -5.5 && m->signals[REFERRAL].weight == 8 &&
-              m->signals[NPS].weight == 0);
+    ck_assert(m->signals[COMPLAINT].weight == -5.5 && m->signals[REFERRAL].weight == 8 && m->signals[NPS].weight == 0);
     model_free(m);
 }
 END_TEST
@@ -226,8 +225,7 @@ START_TEST(rules_and_triggers)
     struct model *m = good(lifecycle);
     const struct rule *r = m->rules;
     ck_assert(r[4].from == (SET(FIRST) | SET(ACTIVE) | SET(ADVOCATE)) && r[4].to == AT_RISK);
-    ck_assert(r[2].on.when == (SET(PURCHASE) | SET(RESOLUTION)) && r[2].on.quiet_ms == NONE &&
-              r[2].on.expr == NONE);
+    ck_assert(r[2].on.when == (SET(PURCHASE) | SET(RESOLUTION)) && r[2].on.quiet_ms == NONE && r[2].on.expr == NONE);
     ck_assert(r[6].on.quiet_ms == DAYS(45) && r[6].on.quiet_of == NONE && r[6].on.when == 0);
     ck_assert(r[7].on.quiet_ms == DAYS(9) && r[7].on.quiet_of == RESOLUTION && r[7].on.after_ms == DAYS(30));
     ck_assert(r[8].line == 32 && r[8].column == 5);
@@ -242,8 +240,7 @@ START_TEST(rules_and_triggers)
     ck_assert(t[3].once == ONCE_SPELL && t[3].bit == 0 && t[3].cap == 0 && t[3].on.quiet_ms == DAYS(21));
     ck_assert(t[4].bit == 1 && t[4].on.when == (SET(ENGAGEMENT) | SET(VIP_LOGIN)));
     ck_assert(t[5].kind == TRIGGER_EXIT && t[5].stage == ACTIVE && t[5].other == AT_RISK);
-    ck_assert(m->cap_all == 1 && m->caps[0].max == 2 && m->caps[0].per_ms == DAYS(14) &&
-              !m->caps[1].campaign);
+    ck_assert(m->cap_all == 1 && m->caps[0].max == 2 && m->caps[0].per_ms == DAYS(14) && !m->caps[1].campaign);
     ck_assert_str_eq(m->caps[0].campaign, "reactivation");
     model_free(m);
 }
@@ -253,8 +250,7 @@ START_TEST(keeps_its_text)
 {
     struct model *m = good(lifecycle), *other = good("model: m\nversion: 2\nsignals: {s: e}\nstages: {a: }");
     char digest[17];
-    snprintf(digest, sizeof(digest), "%016llx",
-             (unsigned long long)XXH3_64bits(lifecycle, strlen(lifecycle)));
+    snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)XXH3_64bits(lifecycle, strlen(lifecycle)));
     ck_assert_str_eq(m->digest, digest);
     ck_assert_str_ne(other->digest, digest);
     ck_assert_uint_eq(m->text_bytes, strlen(lifecycle));
@@ -335,11 +331,10 @@ START_TEST(matches_events)
                      : p.map.props[i][0] == 'n' ? events[_i].n
                                                 : events[_i].flag;
     ck_assert_uint_eq(model_match(p.models[1], &e), events[_i].wanted);
-    uint64_t login =
-        SET(ENGAGEMENT) | (strcmp(events[_i].type, "login") == 0 && e.props[0].kind == SCALAR_STRING &&
-                                   e.props[0].text.p[0] == 'v'
-                               ? SET(VIP_LOGIN)
-                               : 0);
+    uint64_t login = SET(ENGAGEMENT) | (strcmp(events[_i].type, "login") == 0 && e.props[0].kind == SCALAR_STRING &&
+                                                e.props[0].text.p[0] == 'v'
+                                            ? SET(VIP_LOGIN)
+                                            : 0);
     ck_assert_uint_eq(model_match(p.models[0], &e), strcmp(events[_i].type, "login") == 0 ? login : 0);
     program_clear(&p);
     diags_clear(&d);
@@ -382,9 +377,9 @@ START_TEST(too_many_properties)
     ck_assert_int_eq(program_link(&p, &d), 1);
     diags_sort(&d);
     _cleanup_free_ char *found = diags_format(&d);
-    ck_assert_str_eq(
-        found, "m.yaml: 'where' looks at more than 64 properties, all models together; use fewer (the first "
-               "too many is 'plan' of signal 'vip')\n");
+    ck_assert_str_eq(found,
+                     "m.yaml: 'where' looks at more than 64 properties, all models together; use fewer (the first "
+                     "too many is 'plan' of signal 'vip')\n");
     diags_clear(&d);
     program_clear(&p);
 }

@@ -4,10 +4,10 @@
 
 #include <check.h>
 
-#define HEAD                                                                                                 \
-    "model: m\n"                                                                                             \
-    "version: 1\n"                                                                                           \
-    "signals: {buy: {events: [order], value: true}, view: [page], sad: [complaint]}\n"                       \
+#define HEAD \
+    "model: m\n" \
+    "version: 1\n" \
+    "signals: {buy: {events: [order], value: true}, view: [page], sad: [complaint]}\n" \
     "stages: {a: , b: {channels: [mail]}, c: }\n"
 
 struct row {
@@ -207,8 +207,7 @@ static void check_row(const struct row *row)
     _cleanup_free_ char *found = NULL;
     struct model *m = load(text.p, &found);
     ck_assert_str_eq(found, row->wanted);
-    ck_assert_msg(!m == (*row->wanted && !strstr(row->wanted, "warning")),
-                  "a model exactly if nothing is wrong");
+    ck_assert_msg(!m == (*row->wanted && !strstr(row->wanted, "warning")), "a model exactly if nothing is wrong");
     model_free(m);
 }
 
@@ -221,7 +220,7 @@ END_TEST
 // ---- limits: a text that repeats a line, `%d` in it counting up from 0
 
 #define T(n) "- {name: t" #n ", campaign: k" #n ", exit: a}\n"
-#define TRIGGERS_OF_17_CAMPAIGNS                                                                             \
+#define TRIGGERS_OF_17_CAMPAIGNS \
     T(0) T(1) T(2) T(3) T(4) T(5) T(6) T(7) T(8) T(9) T(10) T(11) T(12) T(13) T(14) T(15) T(16)
 
 static const struct limit {
@@ -293,9 +292,8 @@ START_TEST(too_many_slots)
     buffer_byte(&text, 0);
     _cleanup_free_ char *found = NULL;
     ck_assert_ptr_null(load(text.p, &found));
-    ck_assert_str_eq(
-        found, "m.yaml: the model keeps 32802 numbers of each customer, at most 32767 are possible; use "
-               "smaller thresholds in windowed counts, and smaller caps\n");
+    ck_assert_str_eq(found, "m.yaml: the model keeps 32802 numbers of each customer, at most 32767 are possible; use "
+                            "smaller thresholds in windowed counts, and smaller caps\n");
 }
 END_TEST
 

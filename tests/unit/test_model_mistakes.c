@@ -4,10 +4,10 @@
 
 #include <check.h>
 
-#define HEAD                                                                                                 \
-    "model: m\n"                                                                                             \
-    "version: 1\n"                                                                                           \
-    "signals: {buy: {events: [order], value: true}, view: [page], sad: [complaint]}\n"                       \
+#define HEAD \
+    "model: m\n" \
+    "version: 1\n" \
+    "signals: {buy: {events: [order], value: true}, view: [page], sad: [complaint]}\n" \
     "stages: {a: , b: {channels: [mail]}, c: }\n"
 
 struct row {
@@ -283,8 +283,7 @@ static void check_row(const struct row *row)
     _cleanup_free_ char *found = NULL;
     struct model *m = load(text.p, &found);
     ck_assert_str_eq(found, row->wanted);
-    ck_assert_msg(!m == (*row->wanted && !strstr(row->wanted, "warning")),
-                  "a model exactly if nothing is wrong");
+    ck_assert_msg(!m == (*row->wanted && !strstr(row->wanted, "warning")), "a model exactly if nothing is wrong");
     model_free(m);
 }
 

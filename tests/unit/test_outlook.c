@@ -221,7 +221,8 @@ START_TEST(test_rest)
 {
     char *found = NULL;
     struct model *m = load(HEAD STAGES "transitions: [{name: r, from: one, to: two, after: 1ms},\n"
-                                       "              {name: s, from: two, to: one, after: 1ms}]\n", &found);
+                                       "              {name: s, from: two, to: one, after: 1ms}]\n",
+                           &found);
     struct customer *c = live(m, "5 a");
     struct effects fx = {0};
     int n = 0;

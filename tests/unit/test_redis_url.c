@@ -93,8 +93,7 @@ START_TEST(test_url)
         return;
     }
     ck_assert_msg(r == 1, "%s is taken for a URL", row->url);
-    ck_assert_msg(strstr(why.text, row->why) != NULL, "%s: \"%s\" does not say \"%s\"", row->url, why.text,
-                  row->why);
+    ck_assert_msg(strstr(why.text, row->why) != NULL, "%s: \"%s\" does not say \"%s\"", row->url, why.text, row->why);
     ck_assert_int_eq(u.db, 77); // untouched
 }
 END_TEST

@@ -20,8 +20,7 @@ static void teardown(void)
     board = status_board_free(board);
 }
 
-static void publish(int worker, int32_t partition, enum part_state state, int64_t active, int64_t lapsed,
-                    int64_t hello)
+static void publish(int worker, int32_t partition, enum part_state state, int64_t active, int64_t lapsed, int64_t hello)
 {
     const struct status_stat stats[] = {
         {"life:stage:active", NULL, active},

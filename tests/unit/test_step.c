@@ -143,8 +143,11 @@ static void show(const struct model *m, struct effects *fx, struct buffer *out)
         if (e->kind == EFFECT_TRANSITION)
             buffer_printf(out, "%s>%s", m->stages[e->from].name, m->stages[e->to].name);
         else
-            buffer_printf(out, "%s%s", e->kind == EFFECT_TRIGGER ? m->triggers[e->trigger].name
-                          : e->kind == EFFECT_MET ? "objective.met" : "objective.missed", e->capped ? "!" : "");
+            buffer_printf(out, "%s%s",
+                          e->kind == EFFECT_TRIGGER ? m->triggers[e->trigger].name
+                          : e->kind == EFFECT_MET   ? "objective.met"
+                                                    : "objective.missed",
+                          e->capped ? "!" : "");
     }
     fx->n = 0;
 }
@@ -197,7 +200,8 @@ START_TEST(test_rest)
 {
     char *found = NULL;
     struct model *m = load(HEAD STAGES "transitions: [{name: r, from: one, to: two, after: 1ms}, {name: s, from: two, "
-                           "to: one, after: 1ms}]\n", &found);
+                                       "to: one, after: 1ms}]\n",
+                           &found);
     ck_assert_msg(m != NULL, "%s", found);
     struct customer *c = malloc(customer_bytes(m));
     struct effects fx = {0};

@@ -130,7 +130,8 @@ void line_of_record(const rd_kafka_message_t *m, struct line *ret)
     if (!doc || strcmp(text_at(v, "/type"), "engaged.transition") != 0)
         fail("not a transition: %.*s", (int)m->len, (const char *)m->payload);
     int64_t sum = (int64_t)(yyjson_get_num(yyjson_ptr_get(v, "/data/facts/sum/purchase")) * 1000 + 0.5);
-    *ret = (struct line){.ordinal = yyjson_get_int(yyjson_ptr_get(v, "/data/ordinal")), .at = parse_ms(time, strlen(time)),
+    *ret = (struct line){.ordinal = yyjson_get_int(yyjson_ptr_get(v, "/data/ordinal")),
+                         .at = parse_ms(time, strlen(time)),
                          .score = yyjson_get_num(yyjson_ptr_get(v, "/data/facts/score")),
                          .by_deadline = !strcmp(kind, "deadline")};
     snprintf(ret->id, sizeof ret->id, "%s:%d", text_at(v, "/data/customer"), ret->ordinal);

@@ -40,7 +40,7 @@ def test_engaged_has_every_option():
 def test_engagectl_has_every_command_and_option():
     page = rendered("engagectl.1")
     commands = re.findall(r"^  (\w+)", ctl("--help")[0], re.M)
-    assert set(commands) == set(re.findall(r"^ {5}engagectl (\w+) [[-]", page, re.M))
+    assert set(commands) == set(re.findall(r"^ {5}engagectl (\w+) [\[-]", page, re.M))
     told = {option for command in commands for option in options(ctl(command, "--help")[0])}
     assert told == options(page)
 

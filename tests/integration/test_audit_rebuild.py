@@ -212,8 +212,9 @@ transitions:
   - {name: cold, from: [buyer, fan], to: new, quiet: 10d}
 triggers: [{name: hello, campaign: c, enter: buyer}]
 """
-VERSION_2 = VERSION_1.replace("version: 1", "version: 2").replace(", fan: }", ", lover: }\nmigrate: {fan: lover}").replace(
-    "[buyer, fan]", "[buyer, lover]").replace("triggers:", """  - {name: love, from: buyer, to: lover, if: count(see) >= 2}
+VERSION_2 = VERSION_1.replace("version: 1", "version: 2").replace(
+    ", fan: }", ", lover: }\nmigrate: {fan: lover}").replace("[buyer, fan]", "[buyer, lover]").replace(
+    "triggers:", """  - {name: love, from: buyer, to: lover, if: count(see) >= 2}
 triggers:""").replace("10d", "20d")
 OTHER = VERSION_1.replace("model: turns", "model: other").replace("quiet: 10d", "quiet: 30d")
 

@@ -121,7 +121,8 @@ class ModelMaker:
         rng, signal, valued = self.rng, self.rng.choice(self.signals), self.rng.choice(self.valued)
         op = rng.choice([">=", ">=", ">", "<", "<=", "==", "!="])
         kind = rng.choice(["count", "window", "window", "visit", "sum", "mean", "value", "value", "since",
-                           "since", "gap", "in_stage", "age", "visits", "trend", "trend"] + ["score"] * (5 * self.scored))
+                           "since", "gap", "in_stage", "age", "visits", "trend", "trend"]
+                          + ["score"] * (5 * self.scored))
         if kind in ("count", "window", "visit"):
             window = {"count": "", "window": f", {self.time()}", "visit": ", stage"}[kind]
             return f"count({signal}{window}) {op} {rng.randint(0, 3)}"

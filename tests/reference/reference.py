@@ -339,7 +339,8 @@ class Signal:
 
     def matches(self, event):
         return event.type in self.events and all(
-            any(same(event.properties.get(name), one) for one in as_list(wanted)) for name, wanted in self.where.items())
+            any(same(event.properties.get(name), one) for one in as_list(wanted))
+            for name, wanted in self.where.items())
 
 
 def same(found, wanted):
@@ -476,7 +477,8 @@ class Model:
             raise ModelError(f"a trigger has one of enter, exit, in: {given}")
         kind = kinds[0]
         allowed = {"enter": ("from",), "exit": ("to",), "in": ("when", "after", "quiet", "if")}[kind]
-        known("a trigger", given, ("name", "campaign", kind), allowed + ("unless", "once", "channels", "content", "touch"))
+        known("a trigger", given, ("name", "campaign", kind),
+              allowed + ("unless", "once", "channels", "content", "touch"))
         if given["campaign"] in ("all", "objective"):
             raise ModelError(f"{given['campaign']} is no name for a campaign")
         trigger = Rule(given["name"], kind=kind, stage=self.stage(given[kind]), campaign=given["campaign"],

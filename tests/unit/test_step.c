@@ -41,7 +41,8 @@ static const struct {
      "transitions: [{name: r, from: one, to: two, when: a, if: \"count(a, 10ms) >= 2\"}]\n", "0 a, 10 a, 19 a",
      "1@19 one>two"},
     {"a window empties by time alone", HEAD STAGES
-     "transitions: [{name: r, from: one, to: two, if: \"count(a, 10ms) < 1\"}]\n", "0 a, 4 a, clock 99", "1@14 one>two"},
+     "transitions: [{name: r, from: one, to: two, if: \"count(a, 10ms) < 1\"}]\n",
+     "0 a, 4 a, clock 99", "1@14 one>two"},
     {"counts of a visit restart at the move", HEAD STAGES
      "transitions: [{name: r, from: one, to: two, when: a, if: \"count(a, stage) >= 2\"},\n"
      "              {name: s, from: two, to: one, when: a, if: \"count(a, stage) >= 2\"}]\n",
@@ -50,18 +51,23 @@ static const struct {
      "transitions: [{name: r, from: one, to: two, when: v, if: \"sum(v) > 5 and mean(v) == 2.5 and value(v) < 2\"}]\n",
      "1 v=5000, 2 v=1500, 3 v=1000", "1@3 one>two"},
     {"value is the latest by its own time, the later arrival among equals", HEAD STAGES
-     "transitions: [{name: r, from: one, to: two, when: a, if: \"value(v) == 3\"}]\n", "5 v=1000, 9 v=2000, 9 v=3000, 7 v=9000, 9 a",
+     "transitions: [{name: r, from: one, to: two, when: a, if: \"value(v) == 3\"}]\n",
+     "5 v=1000, 9 v=2000, 9 v=3000, 7 v=9000, 9 a",
      "1@9 one>two"},
     {"nothing compares true before the first event", HEAD STAGES
-     "transitions: [{name: r, from: one, to: two, when: a, if: \"value(v) != 3 or since(b) < 1d or gap(a) > 0s\"}]\n", "5 a",
+     "transitions: [{name: r, from: one, to: two, when: a, if: \"value(v) != 3 or since(b) < 1d or gap(a) > 0s\"}]\n",
+     "5 a",
      ""},
     {"gap is the silence that an event ended", HEAD STAGES
-     "transitions: [{name: r, from: one, to: two, when: a, if: \"gap(a) >= 10ms\"}]\n", "0 a, 9 a, 19 a", "1@19 one>two"},
+     "transitions: [{name: r, from: one, to: two, when: a, if: \"gap(a) >= 10ms\"}]\n",
+     "0 a, 9 a, 19 a", "1@19 one>two"},
     {"trend compares with the customer's own former rate", HEAD STAGES
-     "transitions: [{name: r, from: one, to: two, if: \"trend(a, 10ms) < 50\"}]\n", "1 a, 2 a, 3 a, 11 a, 12 a, clock 99",
+     "transitions: [{name: r, from: one, to: two, if: \"trend(a, 10ms) < 50\"}]\n",
+     "1 a, 2 a, 3 a, 11 a, 12 a, clock 99",
      "1@21 one>two"},
     {"visits", HEAD STAGES
-     "transitions: [{name: r, from: one, to: two, when: a, if: \"visits(two) < 1\"}, {name: s, from: two, to: one, when: b}]\n",
+     "transitions: [{name: r, from: one, to: two, when: a, if: \"visits(two) < 1\"}, "
+     "{name: s, from: two, to: one, when: b}]\n",
      "1 a, 2 b, 3 a", "1@1 one>two 2@2 two>one"},
     {"the score fades to a threshold, rounded up", HEAD STAGES
      "score: {half_life: 10ms, potential: 4, weights: {a: 2}}\n"

@@ -17,6 +17,7 @@ static const struct {
     {"transactional.id", "it is made of app, instance and worker"},
     {"group.protocol", "who may write rests on the classic protocol's generations"},
     {"enable.auto.commit", "offsets are committed with the outputs, in one transaction"},
+    {"auto.commit.enable", "offsets are committed with the outputs, in one transaction"},
     {"enable.auto.offset.store", "offsets are committed with the outputs, in one transaction"},
     {"isolation.level", "recovery reads what is committed, and nothing else"},
     {"transaction.timeout.ms", "how long a taker waits for a dead worker depends on it"},

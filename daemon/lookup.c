@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "cache.h"
+#include "migrate.h"
 #include "output.h"
 #include "redis_query.h"
+#include "redis_store.h"
 
 struct lookup {
     const struct config *config;
@@ -47,11 +49,22 @@ struct lookup *lookup_free(struct lookup *l)
     return NULL;
 }
 
+enum { FORMER_MAX = 32 }; // states of former versions in one look-up: one a model, in one partition
+
+struct former { // a state that another version wrote
+    struct buffer state;
+    int model;
+    int32_t partition;
+    int64_t clock; // of the partition
+};
+
 struct search {
     struct lookup *l;
     struct span id;
     void (*found)(void *arg, const struct lookup_found *f);
     void *arg;
+    struct former former[FORMER_MAX];
+    size_t nformer;
 };
 
 static uint64_t bucket(int model, struct span customer, uint64_t buckets)
@@ -60,17 +73,65 @@ static uint64_t bucket(int model, struct span customer, uint64_t buckets)
     return bucket_of(cache_hash(customer), buckets);
 }
 
+static void tell(const struct search *s, const struct part_key *p, int model, int64_t clock)
+{
+    const struct model *m = s->l->config->program.models[model];
+    struct customer *c = s->l->spare;
+    step_due(m, c);
+    struct lookup_found f = {
+        .model = m, .customer = c, .source = *p, .id = s->id, .now = clock > c->clock ? clock : c->clock};
+    s->found(s->arg, &f);
+}
+
 static void found_state(void *arg, const struct part_key *p, int model, const struct cursor *cursor, struct span state)
 {
     struct search *s = arg;
-    const struct model *m = s->l->config->program.models[model];
-    struct customer *c = s->l->spare;
-    if (customer_decode(m, (const uint8_t *)state.p, state.n, c))
-        return; // of another version: the daemon says so, too
-    step_due(m, c);
-    struct lookup_found f = {.model = m, .customer = c, .source = *p, .id = s->id,
-                             .now = cursor->clock > c->clock ? cursor->clock : c->clock};
-    s->found(s->arg, &f);
+    if (!customer_decode(s->l->config->program.models[model], (const uint8_t *)state.p, state.n, s->l->spare)) {
+        tell(s, p, model, cursor->clock);
+    } else if (s->nformer < FORMER_MAX) { // looked at when the store is free to tell the texts of former versions
+        struct former *f = &s->former[s->nformer++];
+        *f = (struct former){.model = model, .partition = p->partition, .clock = cursor->clock};
+        buffer_put(&f->state, state.p, state.n);
+    }
+}
+
+struct wanted { // a version of a model, among the texts that a partition keeps
+    const struct model *to;
+    uint32_t version;
+    struct model *from; // owned
+    int64_t clock;      // ms UTC: when `to` came; INT64_MIN: unknown
+};
+
+static int recalled(void *arg, const struct model_text *t)
+{
+    struct wanted *w = arg;
+    struct diags d = {0};
+    if (t->name.n != strlen(w->to->name) || memcmp(t->name.p, w->to->name, t->name.n) != 0)
+        return 0;
+    if (t->version == w->to->version)
+        w->clock = t->clock;
+    int r = t->version == w->version && !w->from ? model_load(w->to->name, t->text.p, t->text.n, &w->from, &d) : 0;
+    diags_clear(&d);
+    return r < 0 ? r : 0;
+}
+
+// What the daemon will make of the state when it next touches the customer.
+static int tell_former(struct search *s, const struct former *f, struct why *ret_why)
+{
+    struct part_key p = {.topic = s->l->config->source.topic, .partition = f->partition};
+    struct wanted w = {.to = s->l->config->program.models[f->model], .clock = INT64_MIN};
+    const uint8_t *bytes = (const uint8_t *)f->state.p;
+    if (f->state.failed || customer_version(bytes, f->state.n, &w.version))
+        return f->state.failed ? ERR_NOMEM : 0;
+    int r = redis_store_ops.recall(s->l->store, &p, recalled, &w, ret_why);
+    _cleanup_free_ struct customer *old = w.from ? malloc(customer_bytes(w.from)) : NULL;
+    if (r == PORT_OK && old && !customer_decode(w.from, bytes, f->state.n, old) &&
+        migrate_stage(w.from, old->stage, w.to) != NONE) {
+        migrate_customer(w.from, old, w.to, s->l->spare, w.clock);
+        tell(s, &p, f->model, f->clock);
+    }
+    model_free(w.from);
+    return r;
 }
 
 int lookup_each(struct lookup *l, struct span id, void (*found)(void *arg, const struct lookup_found *f), void *arg,
@@ -78,7 +139,13 @@ int lookup_each(struct lookup *l, struct span id, void (*found)(void *arg, const
 {
     struct search s = {.l = l, .id = id, .found = found, .arg = arg};
     struct redis_lookup q = {.customer = id, .bucket = bucket, .found = found_state, .arg = &s};
-    return redis_query_customer(l->store, l->config->source.topic, l->partitions, &q, ret_why);
+    int r = redis_query_customer(l->store, l->config->source.topic, l->partitions, &q, ret_why);
+    for (size_t i = 0; i < s.nformer; i++) {
+        if (r == PORT_OK)
+            r = tell_former(&s, &s.former[i], ret_why);
+        buffer_clear(&s.former[i].state);
+    }
+    return r;
 }
 
 // ---- as JSON

@@ -33,7 +33,10 @@ def block(out, heading):
 
 
 class Story:
-    """Events by day, each with an id; what has been fed is remembered by offset."""
+    """Events by day, each with an id; what has been fed is remembered by offset.
+
+    Tests tell something before they start a daemon: then the new topic is known to the broker for sure.
+    """
 
     def __init__(self, app):
         self.app, self.feeder, self.fed = app, app.feeder(), {partition: 0 for partition in range(app.partitions)}
@@ -76,8 +79,8 @@ FORMATS = [("json", "structured"), ("json", "binary"), ("msgpack", "structured")
 def test_why(make_app, style):
     app = make_app(LIFECYCLE, outputs={"format": style[0], "cloudevents": style[1]})
     story, config = Story(app), app.write_config()
-    app.start_live()
     story.tell((0, "c-1", "page_view"), (1, "c-1", "purchase", 10))
+    app.start_live()
     cause = story.tell((3, "c-1", "purchase", 20))
     story.tell((4, "c-1", "complaint"), (5, "new", "page_view"))
     story.pass_time(10)
@@ -120,9 +123,9 @@ def test_why(make_app, style):
 def test_why_without_transitions(make_app):
     app = make_app([LIFECYCLE, harness.MODELS / "minimal.yaml"], outputs={"transitions": None})
     story, config = Story(app), app.write_config()
-    app.start_live()
     uuid = "3f2a9c1e-7b1d-4a58-9f0e-2c6d8b4a1e00"
     story.tell((0, uuid, "purchase", 10))
+    app.start_live()
     app.await_caught_up()
     out = ctl("why", config, uuid)
     assert re.findall(r"^\S+ in (\S+),", out, re.M) == ["lifecycle", "minimal"]
@@ -133,8 +136,8 @@ def test_show_is_what_http_has(make_app):
     port = free_port()
     app = make_app(LIFECYCLE, http={"listen": f"127.0.0.1:{port}"})
     story, config = Story(app), app.write_config()
-    app.start_live()
     story.tell((0, "c-1", "page_view"), (1, "c-1", "purchase", 12.5), (2, "c-1", "nps_response", 9))
+    app.start_live()
     app.await_caught_up()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/customers/c-1") as answer:
         shown = json.loads(answer.read())
@@ -155,6 +158,7 @@ def test_status(make_app, servers):
     port = free_port()
     app = make_app(LIFECYCLE, http={"listen": f"127.0.0.1:{port}"})
     story, config = Story(app), app.write_config()
+    story.tell((0, "c-0", "page_view"))
     daemon = app.start_live()
     story.tell(*((day / 8, f"c-{day}", "purchase" if day % 3 else "page_view") for day in range(40)))
     app.await_caught_up()
@@ -191,8 +195,8 @@ def test_status_of_a_halted_partition(make_app, servers):
     port = free_port()
     app = make_app(LIFECYCLE, http={"listen": f"127.0.0.1:{port}"})
     story, config = Story(app), app.write_config()
-    daemon = app.start_live()
     story.tell((0, "c-1", "purchase"), partition=0)
+    daemon = app.start_live()
     app.await_caught_up()
     daemon.stop()
     servers.redis.delete(*servers.redis.keys(f"{{{app.name}:{app.source}:0}}*"))
@@ -201,3 +205,21 @@ def test_status_of_a_halted_partition(make_app, servers):
                        lambda: f"one of the partitions halted: {status_of(config)}")
     halted = status_of(config)["partitions"][0]
     assert halted["state"] == "halted" and halted["reason"] and halted["reason"] in ctl("status", config)
+
+
+def test_states_of_a_former_version_are_told(make_app, tmp_path):
+    """After a new version nobody has touched the customer yet: its state is told as the daemon will read it."""
+    model = tmp_path / "model.yaml"
+    model.write_text(LIFECYCLE.read_text(encoding="utf-8"), encoding="utf-8")
+    app = make_app(model)
+    story = Story(app)
+    story.tell((0, "ann", "page_view"), (1, "ann", "purchase", 20))
+    daemon = app.start()
+    app.await_caught_up()
+    daemon.stop()
+    model.write_text(model.read_text(encoding="utf-8").replace("\nversion: 1", "\nversion: 2"), encoding="utf-8")
+    daemon = app.start()
+    daemon.says("switched to program", times=app.partitions)
+    told = json.loads(ctl("show", daemon.config, "--format", "json", "ann"))
+    assert [(one["version"], one["stage"], one["facts"]["count"]["purchase"]) for one in told["models"]] == [
+        (2, "first-time-buyer", 1)]

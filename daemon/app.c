@@ -252,6 +252,18 @@ static bool may_switch(struct app *a, const struct config *fresh)
     return may;
 }
 
+// The workers again as they were, after join_workers; HTTP and its figures have gone on.
+static int resume(struct app *a)
+{
+    for (int i = 0; i < a->nworkers; i++) {
+        atomic_store(&a->workers[i].stop, false);
+        atomic_store(&a->workers[i].ended, false);
+        if (worker_start(&a->workers[i]))
+            return EX_OSERR;
+    }
+    return 0;
+}
+
 static void keep_former(const char *mistakes)
 {
     log_note(NOTE_ERROR, LOG_MESSAGE("not reloaded, the former configuration stays"), LOG_TEXT("mistakes", mistakes));
@@ -284,16 +296,15 @@ static int reload(struct app *a)
         return 0;
     }
     join_workers(a); // now populations stand still
-    bool may = may_switch(a, fresh);
-    if (!may)
+    if (!may_switch(a, fresh)) {
         keep_former("");
-    app_stop(a);
-    if (may) {
-        config_free(a->config);
-        a->config = fresh;
-    } else {
         config_free(fresh);
+        notify_ready();
+        return resume(a);
     }
+    app_stop(a);
+    config_free(a->config);
+    a->config = fresh;
     a->ready = false; // said again when the partitions are taken
     return app_start(a);
 }

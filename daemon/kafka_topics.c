@@ -4,11 +4,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "error.h"
 #include "kafka_query.h"
 
-enum { SOURCE = 0, JOURNAL = 1, CHECKED_MAX = TOPICS_MAX + 2, READY_MS = 20000, LOOK_AGAIN_MS = 50 };
+enum { SOURCE = 0, JOURNAL = 1, CHECKED_MAX = TOPICS_MAX + 2, READY_MS = 20000, LOOK_AGAIN_MS = 50,
+       SOURCE_WAIT_MS = 5000, SOURCE_LOOK_MS = 100 };
 
 struct check {
     struct kafka_client client;
@@ -146,6 +148,12 @@ static int check_partitions(struct check *c, bool create, struct why *ret_why)
 {
     size_t missing;
     int r = look(c, &missing, ret_why);
+    // A topic made a moment ago is not known to every broker yet.
+    for (int64_t end = kafka_now_ms() + SOURCE_WAIT_MS;
+         r == PORT_OK && c->partitions[SOURCE] == 0 && kafka_now_ms() < end;) {
+        nanosleep(&(struct timespec){.tv_nsec = SOURCE_LOOK_MS * 1000000L}, NULL);
+        r = look(c, &missing, ret_why);
+    }
     if (r == PORT_OK && c->partitions[SOURCE] == 0)
         r = kafka_why(ret_why, PORT_REFUSED, "source topic %s does not exist: create it, or name another in sources",
                       c->topics[SOURCE]);

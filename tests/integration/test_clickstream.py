@@ -43,9 +43,7 @@ def generated(sessions=700, users=60):
 
 
 def public():
-    path = os.environ.get("ENGAGED_CLICKSTREAM")
-    if not path:
-        pytest.skip("ENGAGED_CLICKSTREAM names no clickstream; the generated one is used in its place")
+    path = os.environ["ENGAGED_CLICKSTREAM"]
     with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -74,7 +72,7 @@ def sequences(outputs):
     return found
 
 
-@pytest.mark.parametrize("clickstream", [generated, public])
+@pytest.mark.parametrize("clickstream", [generated] + [public] * ("ENGAGED_CLICKSTREAM" in os.environ))
 def test_simulation_foretells_the_daemon(make_app, servers, clickstream):
     rows = sorted(clickstream(), key=lambda row: row["timestamp"])
     app = make_app([harness.Path(__file__).with_name("clickstream.yaml"), harness.MODELS / "lifecycle.yaml"])

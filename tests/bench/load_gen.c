@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { VISITS = 16, VISIT_EVENTS = 8, SLOW_MS = 3000, BODY_BYTES = 512, PACE_NS = 1000000 };
+enum { VISITS = 16, VISIT_EVENTS = 8, SLOW_MS = 3000, BODY_BYTES = 512, PACE_NS = 1000000, FLUSH_MS = 60000 };
 
 struct visit {
     uint64_t customer;
@@ -165,9 +165,13 @@ static void produce(struct gen *g, rd_kafka_t *rk, rd_kafka_topic_t *topic, cons
 }
 
 // Sleeps until the next event's turn; sending a millisecond's events at a time costs less than spinning.
-static void pace(const struct gen *g, double begun, rd_kafka_t *rk)
+static void pace(const struct gen *g, double *begun, rd_kafka_t *rk)
 {
-    double due = begun + (double)g->i / (double)g->rate;
+    if (g->i == 1) { // the first event has made the connections: only now does time count
+        rd_kafka_flush(rk, FLUSH_MS);
+        *begun = mono_s();
+    }
+    double due = *begun + (double)g->i / (double)g->rate;
     while (mono_s() < due) {
         rd_kafka_poll(rk, 0);
         nanosleep(&(struct timespec){.tv_nsec = PACE_NS}, NULL);
@@ -200,12 +204,12 @@ int load_gen(const char *brokers, struct args *a)
             rd_kafka_poll(rk, 0);
         struct one o = next_one(&g);
         if (g.rate > 0) {
-            pace(&g, begun, rk);
+            pace(&g, &begun, rk);
             o.t = wall_ms();
         }
         produce(&g, rk, topic, &o);
     }
-    if (rd_kafka_flush(rk, 60000))
+    if (rd_kafka_flush(rk, FLUSH_MS))
         fail("%d events are not in Kafka after a minute", rd_kafka_outq_len(rk));
     double seconds = mono_s() - begun;
     printf("{\"events\":%lld,\"customers\":%lld,\"bytes\":%.0f,\"seconds\":%.3f,\"last\":%lld}\n", (long long)g.events,

@@ -37,8 +37,9 @@ int load_raw(const char *brokers, struct args *a)
     getrusage(RUSAGE_SELF, &u);
     double cpu =
         (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-    printf("{\"events\":%" PRId64 ",\"bytes\":%.0f,\"seconds\":%.3f,\"cpu\":%.3f,\"rss\":%ld}\n", r.events,
-           r.events ? (double)r.bytes / (double)r.events : 0, seconds, cpu, u.ru_maxrss * 1024);
+    printf("{\"events\":%" PRId64 ",\"bytes\":%.0f,\"seconds\":%.3f,\"cpu\":%.3f,\"rss\":%ld,\"librdkafka\":\"%s\"}\n",
+           r.events, r.events ? (double)r.bytes / (double)r.events : 0, seconds, cpu, u.ru_maxrss * 1024,
+           rd_kafka_version_str());
     return 0;
 }
 

@@ -383,7 +383,9 @@ static int flush_parts(struct engine *e, bool all)
             look(e, p);
         bool any = p->cache.ndirty > 0 || p->position != p->cursor.offset || p->clock != p->cursor.clock;
         if (part_running(p) && any && (all || old || p->cache.ndirty >= e->config.flush_customers)) {
-            int r = part_flush(e, p);
+            if (p->outputs > 0)
+                publish_commit(e, false);
+            int r = part_running(p) ? part_flush(e, p) : 0;
             if (r < 0)
                 return r;
         }
@@ -401,6 +403,16 @@ static void take_parts(struct engine *e)
             part_take(e, e->parts[i]);
 }
 
+// Whether the transaction stays open for the next batch. Behind by more than a batch nobody waits for these outputs in
+// particular, and a commit costs brokers as much as some thousand events: several batches share one.
+static bool held(const struct engine *e, bool backlog)
+{
+    bool live = true;
+    for (size_t i = 0; i < e->nparts; i++)
+        live &= e->parts[i]->state == PART_LIVE || e->parts[i]->state == PART_HALTED;
+    return backlog && live && e->in_transaction && !e->alone && mono(e) - e->transaction_since < HOLD_MS;
+}
+
 static void round_begin(struct engine *e)
 {
     e->wall = e->ports.world->wall_ms(e->ports.world_ctx);
@@ -414,7 +426,7 @@ int engine_run(struct engine *e, int wait_ms)
     struct why why = {0};
     round_begin(e);
     take_parts(e);
-    if (e->sweeping)
+    if (e->sweeping || e->in_transaction)
         wait_ms = 0;
     for (size_t i = 0; i < e->nparts; i++)
         if (e->parts[i]->dirty_since && wait_ms > e->config.flush_every_ms)
@@ -432,7 +444,8 @@ int engine_run(struct engine *e, int wait_ms)
     bool backlog = n >= e->batch / 2 && n > 1;
     if ((r = step_records(e, records, n)) < 0 || (r = sweep_parts(e, backlog)) < 0)
         return r;
-    publish_commit(e, e->mono - e->offsets_at >= OFFSETS_EVERY_MS);
+    if (!held(e, backlog))
+        publish_commit(e, e->mono - e->offsets_at >= OFFSETS_EVERY_MS);
     for (size_t i = 0; i < e->nparts; i++)
         if (e->parts[i]->state == PART_REPLAYING && (r = part_replay_end(e, e->parts[i])) < 0)
             return r;

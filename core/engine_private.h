@@ -12,6 +12,7 @@ enum {
     BUCKET_CUSTOMERS = 48,     // on average; listpack hashes stay small and quick below some hundred entries
     BUCKETS_MIN = 16,
     SWEEP_BUCKETS = 64,        // loaded at a time
+    HOLD_MS = 100,             // a transaction is open for more batches at most
     BACKOFF_MS_MIN = 100,
     BACKOFF_MS_MAX = 10000,
     OFFSETS_EVERY_MS = 10000,  // offsets-only transactions, for lag monitors

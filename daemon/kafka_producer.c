@@ -26,7 +26,7 @@ enum { REPORTS_EVERY = 1024, FULL_WAIT_MS = 10000 };
 static const struct kafka_setting defaults[] = {
     // The first request of a transaction often comes before the last one has settled, and is told to come again.
     {"retry.backoff.ms", "2"},
-    {"linger.ms", "2"},
+    {"linger.ms", "100"}, // longer than a transaction is held open: its end flushes, and few large requests cost less
     {"compression.codec", "lz4"},
     {"queue.buffering.max.kbytes", "65536"},
     {NULL, NULL},

@@ -1,5 +1,6 @@
 // The customers of one partition that are in memory: a hash table, and a heap that knows whose deadline is next.
 // Deadlines in the heap are lower bounds: an event that only moves one later does not touch it.
+// An entry stays at its address until cache_evict or cache_clear frees it: adding others never moves it.
 #pragma once
 #include "customer.h"
 
@@ -49,6 +50,6 @@ struct entry *cache_due(struct cache *k, int64_t before);
 int64_t cache_next(const struct cache *k);
 // Everything unflushed is now stored.
 void cache_flushed(struct cache *k);
-// Drops flushed entries not used lately, until bytes <= limit or none is left.
+// Drops loaded and flushed entries not used lately, until bytes <= limit or none is left.
 void cache_evict(struct cache *k, const struct model *const *models, size_t limit);
 void cache_clear(struct cache *k);

@@ -9,6 +9,7 @@ struct plan { // the parts of one flush; freed by plan_clear
     struct load_field **moved;
     struct load_item *sources;
     size_t nsplits;
+    struct place *places;
     struct flush_write *writes;
     size_t nwrites;
     struct flush_due *dues;
@@ -24,9 +25,37 @@ static void plan_clear(struct plan *f)
     free(f->moved);
     free(f->splits);
     free(f->sources);
+    free(f->places);
     free(f->writes);
     free(f->dues);
     free(f->stats);
+}
+
+// ---- places
+
+enum { BUCKET_BITS = 56 };
+_Static_assert(MODELS_MAX <= 1 << (64 - BUCKET_BITS), "a place's key has room for every model");
+
+struct place place_of(const struct part *p, struct entry *x)
+{
+    uint64_t buckets = p->buckets[x->model]; // 0: the model is new here, and nothing of it is stored
+    return (struct place){(uint64_t)x->model << BUCKET_BITS | (buckets ? bucket_of(x->hash, buckets) : 0), x};
+}
+
+uint64_t place_bucket(const struct place *at)
+{
+    return at->key & ((UINT64_C(1) << BUCKET_BITS) - 1);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+void places_sort(struct place *v, size_t n)
+{
+    qsort(v, n, sizeof *v, by_key);
 }
 
 static uint64_t level_of(uint64_t buckets) // the power of two at or below
@@ -122,16 +151,11 @@ static int plan_splits(struct engine *e, struct part *p, struct plan *f, struct 
 
 // ---- writes
 
-static int by_place(const void *a, const void *b)
-{
-    const struct flush_write *x = a, *y = b;
-    return x->model != y->model ? x->model - y->model : (x->bucket > y->bucket) - (x->bucket < y->bucket);
-}
-
 static int plan_writes(struct engine *e, struct part *p, struct plan *f)
 {
     struct cache *k = &p->cache;
-    if (!(f->writes = malloc((k->ndirty + 1) * sizeof *f->writes)) ||
+    if (!(f->places = malloc((k->ndirty + 1) * sizeof *f->places)) ||
+        !(f->writes = malloc((k->ndirty + 1) * sizeof *f->writes)) ||
         !(f->dues = malloc((k->ndirty + p->nexact + 1) * sizeof *f->dues)))
         return ERR_NOMEM;
     for (size_t i = 0; i < p->nexact; i++) {
@@ -140,13 +164,16 @@ static int plan_writes(struct engine *e, struct part *p, struct plan *f)
     }
     e->states.n = 0;
     size_t bytes = 1; // even without states there is a buffer
-    for (size_t i = 0; i < k->ndirty; i++)
+    for (size_t i = 0; i < k->ndirty; i++) {
         bytes += customer_state_max(engine_model(e, k->dirty[i]->model));
+        f->places[i] = place_of(p, k->dirty[i]);
+    }
+    places_sort(f->places, k->ndirty);
     if (!buffer_reserve(&e->states, bytes)) // once: what is encoded must not move
         return ERR_NOMEM;
     for (size_t i = 0; i < k->ndirty; i++) {
-        const struct entry *x = k->dirty[i];
-        uint64_t bucket = bucket_of(x->hash, p->buckets[x->model]);
+        const struct entry *x = f->places[i].entry;
+        uint64_t bucket = place_bucket(&f->places[i]);
         char *to = e->states.p + e->states.n;
         size_t n = customer_encode(engine_model(e, x->model), x->c, (uint8_t *)to);
         e->states.n += n;
@@ -160,7 +187,6 @@ static int plan_writes(struct engine *e, struct part *p, struct plan *f)
         if (x->c->due < p->stored_next)
             p->stored_next = x->c->due;
     }
-    qsort(f->writes, f->nwrites, sizeof *f->writes, by_place);
     return 0;
 }
 

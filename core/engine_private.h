@@ -84,14 +84,18 @@ struct part {
     char reason[256];
 };
 
-struct deferred {         // an event whose customer must be loaded first
-    struct span customer; // spans in the engine's arena
-    struct event_source source;
-    int64_t t, value_milli; // own time; value_milli valid if has_value
+struct deferred {               // an event whose customer must be loaded first
+    struct entry *entry;        // evicting waits for the end of the round, and spares what is not loaded
+    struct event_source source; // spans in the engine's arena
+    int64_t t, value_milli;     // own time; value_milli valid if has_value
     bool has_value;
-    uint64_t signals, hash;
+    uint64_t signals;
     int64_t clock_before, clock; // of the partition, before and after the event
-    int model;
+};
+
+struct place {    // where the store has an entry: what loads and writes are sorted by
+    uint64_t key; // its model, then its bucket
+    struct entry *entry;
 };
 
 struct engine {
@@ -108,7 +112,7 @@ struct engine {
     struct deferred *deferred;
     size_t ndeferred, deferred_cap;
     struct part *deferred_part;
-    struct entry **loads; // those that the deferred events wait for
+    struct place *loads; // those that the deferred events wait for
     size_t nloads, loads_cap;
     struct load_item *items;
     size_t items_cap;
@@ -179,4 +183,7 @@ void publish_commit(struct engine *e, bool offsets_only); // doubts the partitio
 void publish_abort(struct engine *e, const char *why);
 
 // engine_flush.c
+struct place place_of(const struct part *p, struct entry *x);
+uint64_t place_bucket(const struct place *at);
+void places_sort(struct place *v, size_t n); // by model, then bucket
 int part_flush(struct engine *e, struct part *p);

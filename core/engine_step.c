@@ -88,8 +88,8 @@ static int arena_room(struct engine *e, size_t bytes)
     if (e->arena_n)
         memcpy(to, e->arena, e->arena_n);
     for (size_t i = 0; i < e->ndeferred; i++) {
-        struct span *spans[] = {&e->deferred[i].customer, &e->deferred[i].source.type, &e->deferred[i].source.id};
-        for (size_t k = 0; k < 3; k++)
+        struct span *spans[] = {&e->deferred[i].source.type, &e->deferred[i].source.id};
+        for (size_t k = 0; k < 2; k++)
             if (spans[k]->p)
                 spans[k]->p = to + (spans[k]->p - e->arena);
     }
@@ -112,24 +112,16 @@ static int grow(void **v, size_t *cap, size_t n, size_t size)
     return 0;
 }
 
-static int defer(struct engine *e, struct part *p, struct entry *entry, int model, uint64_t hash,
-                 const struct event *ev, uint64_t signals, const struct event_source *source, int64_t clock_before)
+static int defer(struct engine *e, struct part *p, struct entry *entry, const struct event *ev, uint64_t signals,
+                 const struct event_source *source, int64_t clock_before)
 {
     if (grow((void **)&e->deferred, &e->deferred_cap, e->ndeferred, sizeof *e->deferred) ||
-        grow((void **)&e->loads, &e->loads_cap, e->nloads, sizeof *e->loads) ||
-        arena_room(e, ev->customer.n + source->type.n + source->id.n))
+        arena_room(e, source->type.n + source->id.n))
         return ERR_NOMEM;
-    if (!entry) {
-        if (!(entry = cache_add(&p->cache, engine_model(e, model), hash, model, ev->customer)))
-            return ERR_NOMEM;
-        p->unknown++;
-        e->loads[e->nloads++] = entry;
-    }
     struct deferred *d = &e->deferred[e->ndeferred];
-    *d = (struct deferred){.customer = ev->customer, .source = *source, .t = ev->time, .value_milli = ev->value_milli,
-                           .has_value = ev->has_value, .signals = signals, .hash = hash,
-                           .clock_before = clock_before, .clock = p->clock, .model = model};
-    keep(e, &d->customer);
+    *d = (struct deferred){.entry = entry, .source = *source, .t = ev->time, .value_milli = ev->value_milli,
+                           .has_value = ev->has_value, .signals = signals, .clock_before = clock_before,
+                           .clock = p->clock};
     keep(e, &d->source.type);
     keep(e, &d->source.id);
     e->ndeferred++;
@@ -167,24 +159,20 @@ static int entry_fill(struct engine *e, struct part *p, struct entry *entry, str
     return cache_arm(&p->cache, entry);
 }
 
-static int by_bucket(const void *a, const void *b)
-{
-    const struct load_item *x = a, *y = b;
-    return x->model != y->model ? x->model - y->model : (x->bucket > y->bucket) - (x->bucket < y->bucket);
-}
-
 static int load_pending(struct engine *e, struct part *p)
 {
-    while (e->items_cap < e->nloads)
+    size_t n = e->nloads;
+    while (e->items_cap < n)
         if (grow((void **)&e->items, &e->items_cap, e->items_cap, sizeof *e->items))
             return ERR_NOMEM;
-    for (size_t i = 0; i < e->nloads; i++) {
-        struct entry *x = e->loads[i];
-        e->items[i] = (struct load_item){.model = x->model, .bucket = bucket_of(x->hash, p->buckets[x->model]),
+    for (size_t i = 0; i < n; i++)
+        e->loads[i] = place_of(p, e->loads[i].entry);
+    places_sort(e->loads, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct entry *x = e->loads[i].entry;
+        e->items[i] = (struct load_item){.model = x->model, .bucket = place_bucket(&e->loads[i]),
                                          .customer = {x->id, x->id_bytes}};
     }
-    size_t n = e->nloads;
-    qsort(e->items, n, sizeof *e->items, by_bucket);
     struct why why = {0};
     int64_t since = e->ports.world->mono_ms(e->ports.world_ctx);
     int r = e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, e->items, n, &why);
@@ -195,12 +183,9 @@ static int load_pending(struct engine *e, struct part *p)
         part_doubt(e, p, r, "loading states", why.text);
         return 0;
     }
-    for (size_t i = 0; i < n && part_running(p); i++) {
-        struct load_item *x = &e->items[i];
-        uint64_t hash = cache_hash(x->customer);
-        if ((r = entry_fill(e, p, cache_find(&p->cache, hash, x->model, x->customer), x->state)) < 0)
+    for (size_t i = 0; i < n && part_running(p); i++)
+        if ((r = entry_fill(e, p, e->loads[i].entry, e->items[i].state)) < 0)
             return r;
-    }
     return 0;
 }
 
@@ -212,8 +197,7 @@ int part_deferred(struct engine *e, struct part *p)
     int r = e->nloads ? load_pending(e, p) : 0;
     for (size_t i = 0; r == 0 && i < e->ndeferred && part_running(p); i++) {
         struct deferred *d = &e->deferred[i];
-        struct entry *entry = cache_find(&p->cache, d->hash, d->model, d->customer);
-        r = customer_event(e, p, entry, d->t, d->has_value ? &d->value_milli : NULL, d->signals, &d->source,
+        r = customer_event(e, p, d->entry, d->t, d->has_value ? &d->value_milli : NULL, d->signals, &d->source,
                            d->clock_before, d->clock);
     }
     e->ndeferred = e->nloads = e->arena_n = 0;
@@ -256,14 +240,19 @@ static int model_event(struct engine *e, struct part *p, int model, const struct
 {
     uint64_t hash = cache_hash(ev->customer);
     struct entry *entry = cache_find(&p->cache, hash, model, ev->customer);
-    if (!entry && part_complete(e, p)) {
-        if (!(entry = cache_add(&p->cache, engine_model(e, model), hash, model, ev->customer)))
+    if (!entry) {
+        bool absent = part_complete(e, p);
+        if (grow((void **)&e->loads, &e->loads_cap, e->nloads, sizeof *e->loads) ||
+            !(entry = cache_add(&p->cache, engine_model(e, model), hash, model, ev->customer)))
             return ERR_NOMEM;
-        entry->state = ENTRY_ABSENT;
         p->unknown++;
+        if (absent)
+            entry->state = ENTRY_ABSENT;
+        else
+            e->loads[e->nloads++].entry = entry;
     }
-    if (!entry || entry->state == ENTRY_PENDING)
-        return defer(e, p, entry, model, hash, ev, signals, source, clock_before);
+    if (entry->state == ENTRY_PENDING)
+        return defer(e, p, entry, ev, signals, source, clock_before);
     return customer_event(e, p, entry, ev->time, ev->has_value ? &ev->value_milli : NULL, signals, source, clock_before,
                           p->clock);
 }

@@ -21,17 +21,13 @@ enum { VERSION_WITH_FLAGS = 70000, SHA_BYTES = 40 };
 
 struct redis_conn {
     const struct redis_options *o;
+    struct redis_arena *answers;
     redisContext *c; // NULL: dropped, or never made
     char where[280]; // for messages: what it is, or was, connected to
     struct redis_facts facts;
     uint64_t run;
     char sha[REDIS_SCRIPTS][SHA_BYTES + 1];
 };
-
-static void cleanup_reply(redisReply **r)
-{
-    freeReplyObject(*r);
-}
 
 static void cleanup_resp(struct resp *r)
 {
@@ -49,11 +45,13 @@ __attribute__((format(printf, 4, 5))) static int say(const struct redis_conn *c,
     return result;
 }
 
-struct redis_conn *redis_conn_new(const struct redis_options *o)
+struct redis_conn *redis_conn_new(const struct redis_options *o, struct redis_arena *answers)
 {
     struct redis_conn *c = calloc(1, sizeof(*c));
-    if (c)
-        c->o = o;
+    if (!c)
+        return NULL;
+    c->o = o;
+    c->answers = answers;
     return c;
 }
 
@@ -113,11 +111,8 @@ int redis_conn_send(struct redis_conn *c, const struct resp *out, size_t n, redi
     }
     for (size_t i = 0; i < n; i++) {
         void *reply = NULL;
-        if (redisGetReply(c->c, &reply) != REDIS_OK) {
-            while (i > 0)
-                freeReplyObject(ret[--i]);
+        if (redisGetReply(c->c, &reply) != REDIS_OK)
             return lost(c, ret_why);
-        }
         ret[i] = reply;
     }
     return 0;
@@ -152,7 +147,6 @@ int redis_conn_script(struct redis_conn *c, enum redis_script script, const stru
     int r = run_script(c, "EVALSHA", c->sha[script], args, &reply, ret_why);
     if (!r && reply->type == REDIS_REPLY_ERROR && !strncmp(reply->str, "NOSCRIPT", 8)) {
         // somebody has flushed the server's scripts; EVAL also puts it back
-        freeReplyObject(reply);
         r = run_script(c, "EVAL", script_text(c, script), args, &reply, ret_why);
     }
     if (!r)
@@ -202,7 +196,7 @@ static int reach(struct redis_conn *c, const struct redis_host *host, struct why
     struct timeval wait = {.tv_sec = c->o->timeout_ms / 1000, .tv_usec = c->o->timeout_ms % 1000 * 1000};
     redisOptions options = {.connect_timeout = &wait,
                             .command_timeout = &wait,
-                            .options = REDIS_OPT_PREFER_IP_UNSPEC};
+                            .options = REDIS_OPT_PREFER_IP_UNSPEC | REDIS_OPT_NO_PUSH_AUTOFREE};
     if (host) {
         REDIS_OPTIONS_SET_TCP(&options, host->name, host->port);
         snprintf(c->where, sizeof(c->where), strchr(host->name, ':') ? "[%s]:%d" : "%s:%d", host->name, host->port);
@@ -218,6 +212,7 @@ static int reach(struct redis_conn *c, const struct redis_host *host, struct why
         redis_conn_drop(c);
         return PORT_AWAY;
     }
+    redis_arena_use(c->answers, c->c->reader);
     if (host)
         redisEnableKeepAlive(c->c);
     if (u->scheme != REDIS_TLS)
@@ -247,22 +242,16 @@ static int ask(struct redis_conn *c, struct resp *out, redisReply **ret, struct 
     out->b.n = 0;
     if (r)
         return r;
-    if (reply->type == REDIS_REPLY_ERROR) {
-        r = redis_conn_error(c, reply, why);
-        freeReplyObject(reply);
-        return r;
-    }
+    if (reply->type == REDIS_REPLY_ERROR)
+        return redis_conn_error(c, reply, why);
     *ret = reply;
     return 0;
 }
 
 static int expect_ok(struct redis_conn *c, struct resp *out, struct why *why)
 {
-    redisReply *reply = NULL;
-    int r = ask(c, out, &reply, why);
-    if (!r)
-        freeReplyObject(reply);
-    return r;
+    redisReply *reply;
+    return ask(c, out, &reply, why);
 }
 
 static int log_in(struct redis_conn *c, struct resp *out, struct why *why)
@@ -282,12 +271,10 @@ static int log_in(struct redis_conn *c, struct resp *out, struct why *why)
         r = expect_ok(c, out, why);
     }
     if (!r && c->o->client) { // may be forbidden, and is only for people
-        redisReply *reply = NULL;
+        redisReply *reply;
         PUT(out, "CLIENT", "SETNAME", c->o->client);
         r = redis_conn_send(c, out, 1, &reply, why);
         out->b.n = 0;
-        if (!r)
-            freeReplyObject(reply);
     }
     return r;
 }
@@ -319,7 +306,6 @@ static int read_settings(struct redis_conn *c, struct resp *out, struct redis_se
             snprintf(ret->appendfsync, sizeof(ret->appendfsync), "%s", v->str);
         else if (v && i > 0)
             *(i == 1 ? &ret->listpack_value : &ret->listpack_entries) = number_of(v);
-        freeReplyObject(replies[i]);
     }
     return 0;
 }
@@ -327,7 +313,7 @@ static int read_settings(struct redis_conn *c, struct resp *out, struct redis_se
 static int load_scripts(struct redis_conn *c, struct resp *out, struct why *why)
 {
     for (int i = 0; i < REDIS_SCRIPTS; i++) {
-        _cleanup_(cleanup_reply) redisReply *reply = NULL;
+        redisReply *reply = NULL;
         PUT(out, "SCRIPT", "LOAD", script_text(c, i));
         int r = ask(c, out, &reply, why);
         if (r)
@@ -342,7 +328,7 @@ static int load_scripts(struct redis_conn *c, struct resp *out, struct why *why)
 // INFO, judged. At a server not seen before its settings too.
 static int examine(struct redis_conn *c, struct resp *out, struct why *why)
 {
-    _cleanup_(cleanup_reply) redisReply *info = NULL;
+    redisReply *info = NULL;
     PUT(out, "INFO");
     int r = ask(c, out, &info, why);
     if (r)

@@ -7,6 +7,7 @@
 #include <hiredis/hiredis.h>
 
 #include "cleanup.h"
+#include "redis_arena.h"
 #include "redis_options.h"
 #include "redis_resp.h"
 
@@ -14,8 +15,8 @@ enum redis_script { REDIS_CLAIM, REDIS_CREATE, REDIS_FLUSH, REDIS_SCRIPTS };
 
 struct redis_conn;
 
-// NULL: no memory. Connects to nothing yet.
-struct redis_conn *redis_conn_new(const struct redis_options *o);
+// NULL: no memory. Connects to nothing yet. All answers are made in the arena, which must outlive the connection.
+struct redis_conn *redis_conn_new(const struct redis_options *o, struct redis_arena *answers);
 struct redis_conn *redis_conn_free(struct redis_conn *c); // accepts and returns NULL
 DEFINE_CLEANUP(struct redis_conn, redis_conn_free)
 
@@ -31,9 +32,8 @@ void redis_conn_drop(struct redis_conn *c);
 // exactly when another process answers than before.
 uint64_t redis_conn_run(const struct redis_conn *c);
 
-// Sends the commands in `out` and waits for their n answers, which become the caller's (freeReplyObject); an
-// answer can be an error of Redis'. 0; PORT_AWAY: no answer, and the connection is dropped: commands may or
-// may not be done.
+// Sends the commands in `out` and waits for their n answers, which live until the arena is reset; an answer can be an
+// error of Redis'. 0; PORT_AWAY: no answer, and the connection is dropped: commands may or may not be done.
 int redis_conn_send(struct redis_conn *c, const struct resp *out, size_t n, redisReply **ret, struct why *ret_why);
 // Runs a script whose arguments, from the number of keys on, are in `args` (args->n of them).
 int redis_conn_script(struct redis_conn *c, enum redis_script script, const struct resp *args, redisReply **ret,

@@ -12,13 +12,13 @@ struct redis_route {
     char master[256]; // address that a Sentinel gave
 };
 
-struct redis_route *redis_route_new(const struct redis_options *o)
+struct redis_route *redis_route_new(const struct redis_options *o, struct redis_arena *answers)
 {
     struct redis_route *r = calloc(1, sizeof(*r));
     if (!r)
         return NULL;
     r->o = o;
-    r->conn = redis_conn_new(o);
+    r->conn = redis_conn_new(o, answers);
     return r->conn ? r : redis_route_free(r);
 }
 

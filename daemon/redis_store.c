@@ -1,6 +1,6 @@
 // Reads are pipelines (redis_load.c), writes are scripts (redis_flush.c). Answers are kept as hiredis made
-// them until the next call, so a state is not copied between hiredis and the engine. Here: what all calls
-// share, and claims.
+// them until the next call (redis_arena.h), so a state is not copied between hiredis and the engine. Here: what all
+// calls share, and claims.
 #include "redis_store_private.h"
 
 #include <signal.h>
@@ -17,7 +17,7 @@ struct redis_store *redis_store_new(const struct redis_options *o)
     if (!s)
         return NULL;
     s->o = *o;
-    s->route = redis_route_new(&s->o);
+    s->route = redis_route_new(&s->o, &s->answers);
     // hiredis and OpenSSL write to sockets that the other side may have closed
     struct sigaction now;
     if (!sigaction(SIGPIPE, NULL, &now) && now.sa_handler == SIG_DFL)
@@ -25,22 +25,22 @@ struct redis_store *redis_store_new(const struct redis_options *o)
     return s->route ? s : redis_store_free(s);
 }
 
-static void forget_replies(struct redis_store *s)
+static void forget_answers(struct redis_store *s)
 {
-    while (s->nreplies > 0)
-        freeReplyObject(s->replies[--s->nreplies]);
+    s->nreplies = 0;
+    redis_arena_reset(&s->answers);
 }
 
 struct redis_store *redis_store_free(struct redis_store *s)
 {
     if (!s)
         return NULL;
-    forget_replies(s);
     for (size_t i = 0; i < s->nparts; i++) {
         free(s->parts[i].topic);
         free(s->parts[i].tag);
     }
     redis_route_free(s->route);
+    redis_arena_clear(&s->answers);
     buffer_clear(&s->out.b);
     buffer_clear(&s->runs);
     buffer_clear(&s->ids);
@@ -60,6 +60,7 @@ void redis_store_models(struct redis_store *s, const char *const *models, int nm
 int redis_store_ping(struct redis_store *s, struct why *ret_why)
 {
     struct redis_conn *c;
+    forget_answers(s);
     int r = redis_route_to(s->route, NULL, &c, ret_why);
     return r ? r : redis_conn_check(c, ret_why);
 }
@@ -101,7 +102,7 @@ static struct redis_part *find_part(struct redis_store *s, const struct part_key
 int redis_begin(struct redis_store *s, const struct part_key *p, struct redis_part **ret_part,
                 struct redis_conn **ret_conn, struct why *ret_why)
 {
-    forget_replies(s);
+    forget_answers(s);
     s->out.b.n = s->out.n = 0;
     s->out.b.failed = false;
     struct redis_part *part = find_part(s, p);

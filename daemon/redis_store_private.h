@@ -22,7 +22,8 @@ struct redis_store {
     size_t nparts;
     struct resp out; // commands of this call
     struct buffer runs, ids;
-    redisReply **replies; // to the last call's commands: what was returned points into them
+    struct redis_arena answers; // everything that servers said in the last call: what was returned points into it
+    redisReply **replies;       // among it, those to the call's commands
     size_t nreplies, replies_cap;
     struct load_field *fields; // of whole buckets
     size_t fields_cap;

@@ -225,12 +225,13 @@ static void table_remove(struct cache *k, size_t i)
 void cache_evict(struct cache *k, const struct model *const *models, size_t limit)
 {
     size_t rounds = k->table ? 2 * (k->mask + 1) : 0; // twice around: first clears `used`, then takes
-    for (; rounds > 0 && k->bytes > limit; rounds--) {
+    while (rounds > 0 && k->bytes > limit) {
         struct entry *e = k->table[k->hand];
         if (!e || e->dirty_at >= 0 || e->used || e->state != ENTRY_KNOWN) {
             if (e)
                 e->used = false;
             k->hand = (k->hand + 1) & k->mask;
+            rounds--;
             continue;
         }
         if (e->heap_at >= 0)

@@ -239,6 +239,8 @@ struct engine *engine_new(const struct engine_config *config, const struct ports
     if (!e)
         return NULL;
     e->config = *config;
+    if (!e->config.bucket_customers)
+        e->config.bucket_customers = BUCKET_CUSTOMERS;
     e->ports = *ports;
     e->counters = counters;
     e->batch = config->batch_events;

@@ -28,6 +28,7 @@ struct engine_config { // everything in it outlives the engine
     bool exactly_once;
     size_t batch_events;
     size_t flush_customers;
+    size_t bucket_customers; // on average, in a bucket of the store; 0: as many as suit Redis
     int64_t flush_every_ms;
     size_t cache_bytes; // of this worker
 };

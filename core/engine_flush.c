@@ -82,9 +82,9 @@ static int bounds_grow(struct part *p, int model, uint64_t buckets)
 
 // ---- splits
 
-static size_t splits_wanted(const struct part *p, int model)
+static size_t splits_wanted(const struct engine *e, const struct part *p, int model)
 {
-    uint64_t want = p->customers[model] / BUCKET_CUSTOMERS, have = p->buckets[model], level = level_of(have);
+    uint64_t want = p->customers[model] / e->config.bucket_customers, have = p->buckets[model], level = level_of(have);
     uint64_t room = 2 * level - have; // up to the end of this level no bucket is split twice
     uint64_t n = want > have ? want - have : 0;
     return n < room ? n : room;
@@ -122,7 +122,7 @@ static int plan_splits(struct engine *e, struct part *p, struct plan *f, struct 
 {
     size_t n = 0, per[MODELS_MAX];
     for (int m = 0; m < e->config.program->nmodels; m++)
-        n += per[m] = splits_wanted(p, m);
+        n += per[m] = splits_wanted(e, p, m);
     if (n == 0)
         return PORT_OK;
     f->splits = calloc(n, sizeof *f->splits);
@@ -232,10 +232,10 @@ static void flushed(struct engine *e, struct part *p, const struct cursor *c, co
     count_add(&e->counters->states_written, f->nwrites);
 }
 
-static int buckets_init(struct part *p, int model)
+static int buckets_init(const struct engine *e, struct part *p, int model)
 {
     if (p->buckets[model] == 0) { // nothing is stored yet: as many buckets as the first customers want
-        uint64_t want = p->customers[model] / BUCKET_CUSTOMERS;
+        uint64_t want = p->customers[model] / e->config.bucket_customers;
         p->buckets[model] = want > BUCKETS_MIN ? want : BUCKETS_MIN;
     }
     return bounds_grow(p, model, p->buckets[model]);
@@ -250,7 +250,7 @@ int part_flush(struct engine *e, struct part *p)
     int64_t since = e->ports.world->mono_ms(e->ports.world_ctx);
     int r = PORT_OK;
     for (int m = 0; r == PORT_OK && m < e->config.program->nmodels; m++)
-        r = buckets_init(p, m);
+        r = buckets_init(e, p, m);
     if (r == PORT_OK)
         r = plan_splits(e, p, &f, &why);
     if (r == PORT_OK)

@@ -352,6 +352,7 @@ void checks_flushed(int partition, const struct flush *f, bool mine)
     if (!checks.parts[partition].started)
         sim_fail("partition %d is flushed, but the journal has no start", partition);
     check_cursor(partition, f->cursor);
+    checks_flush_size(partition, f);
     for (size_t i = 0; i < f->nwrites; i++) {
         int customer = customer_of(f->writes[i].customer);
         if (partition_of(customer) != partition)

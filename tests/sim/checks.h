@@ -13,6 +13,9 @@ void checks_redis_changed(int partition);                             // its dat
 void checks_halted(int partition, const char *reason);
 void checks_offsets_expired(int partition);
 void checks_damaged(int partition, const char *what); // it may halt from now on
+struct worker;
+void checks_limits(const struct worker *w);                   // after a round
+void checks_flush_size(int partition, const struct flush *f); // as it is accepted
 bool checks_may_halt(int partition);
 bool checks_poisoned(struct span key); // brokers refuse this customer's transitions
 // Everything that is there agrees with the reference; drained: and everything that must be there is.

@@ -14,5 +14,6 @@
     X(WALL_UNJOURNALED, "advances of wall time are not journaled") \
     X(WALL_UNCHECKED, "wall time moves the clock though there are events to read") \
     X(SWEEP_FORGETS, "a piece of a sweep drops the deadlines that are left in its buckets") \
+    X(SPLIT_FORGETS, "a split leaves a customer behind in the old bucket") \
     X(EVICT_UNFLUSHED, "the cache evicts customers that are not flushed") \
     X(JOURNAL_IGNORED, "a replay does not follow the clock's advances")

@@ -31,7 +31,7 @@ static void make_shape(struct plan *p)
     p->wall = chance(6000);
     p->reset_latest = chance(500);
     p->input_transactions = chance(3000);
-    p->customers = (int)between(1, chance(7000) ? 12 : 60);
+    p->customers = (int)between(1, chance(6000) ? 12 : chance(8000) ? 60 : 400);
     p->events = (int)between(20, chance(8000) ? 150 : 500);
     p->active_us = between(6, 30) * SECOND;
     p->step_ms = p->active_us / MS / p->events * between(1, 10) / 8 + 1;
@@ -48,6 +48,7 @@ static void make_engine(struct plan *p)
     p->flush_every_ms = chance(5000) ? between(50, 500) : between(500, 4000);
     p->batch_events = (int)between(1, chance(5000) ? 8 : 200);
     p->flush_customers = (int)between(1, chance(5000) ? 6 : 100);
+    p->bucket_customers = chance(5000) ? 48 : (int)between(1, 3); // few: buckets are split soon
     p->cache_bytes = chance(4000) ? 1 << 20 : between(2000, 20000);
 }
 

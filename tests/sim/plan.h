@@ -24,7 +24,7 @@ struct plan {
     int64_t active_us;                                                    // events come and faults happen
     int64_t grace_ms, max_future_ms, max_age_ms, flush_every_ms, step_ms; // step_ms: between events, on average
     int64_t late_ms;                                                      // how late events come, at most
-    int batch_events, flush_customers, bad, future;                       // per myriad of events
+    int batch_events, flush_customers, bucket_customers, bad, future;                       // per myriad of events
     int64_t cache_bytes;
     int64_t redis_us, kafka_us, markers_us; // latencies, on average; of markers, at most
     // per myriad of calls

@@ -291,6 +291,9 @@ static void mutate_flush(struct store_call *c)
     if (sim.plan.mutation == MUTATE_TAIL_MOVED)
         for (int i = 0; i < c->next.ntails; i++)
             c->next.tails[i].offset = kafka_high(kafka_log(topic_of(c->next.tails[i].topic), c->key.partition));
+    if (sim.plan.mutation == MUTATE_SPLIT_FORGETS)
+        for (size_t i = 0; i < c->flush.nsplits; i++)
+            ((struct flush_split *)c->flush.splits)[i].nmoved -= c->flush.splits[i].nmoved > 0;
     if (sim.plan.mutation == MUTATE_SWEEP_FORGETS)
         for (size_t i = 0; i < c->flush.ndues; i++)
             if (c->flush.dues[i].exact)

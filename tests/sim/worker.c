@@ -94,7 +94,7 @@ const struct engine_config *engine_config_of(void)
         .triggers = topic_names[T_TRIGGERS], .dead_letters = topic_names[T_DEAD], .journal = topic_names[T_JOURNAL],
         .campaigns = campaigns, .ncampaigns = 2, .max_age_ms = sim.plan.max_age_ms, .exactly_once = true,
         .batch_events = (size_t)sim.plan.batch_events, .flush_customers = (size_t)sim.plan.flush_customers,
-        .flush_every_ms = sim.plan.flush_every_ms, .cache_bytes = (size_t)sim.plan.cache_bytes};
+        .bucket_customers = (size_t)sim.plan.bucket_customers, .flush_every_ms = sim.plan.flush_every_ms, .cache_bytes = (size_t)sim.plan.cache_bytes};
     return &c;
 }
 
@@ -115,6 +115,7 @@ static void life(void *arg)
         int r = engine_run(w->engine, 100);
         if (r < 0)
             sim_fail("worker %d ends: %d", w->number, r);
+        checks_limits(w);
     }
     if (!w->dead && engine_stop(w->engine) < 0)
         sim_fail("worker %d cannot stop", w->number);

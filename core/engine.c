@@ -131,6 +131,8 @@ void part_contradiction(struct engine *e, struct part *p, const char *fmt, ...)
 static void on_assigned(void *arg, const struct part_key *keys, size_t n)
 {
     struct engine *e = arg;
+    if (n == 0)
+        return; // a group of more members than partitions
     struct part **parts = realloc(e->parts, (e->nparts + n) * sizeof *parts);
     if (parts)
         e->parts = parts;

@@ -1,0 +1,70 @@
+// What the engine must do in situations that take more than chance to arrive at: long outages with many partitions,
+// contradictions, changes of mind. Each case drives one engine between ports in memory.
+#include "engine_world.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MODEL(version, more) \
+    "model: m\nversion: " version "\nsignals: {a: [a]}\nstages: {one: {}, two: {}}\n" \
+    "transitions: [{name: r, from: one, to: two, when: a, if: \"count(a) >= 2\"}" more "]\n"
+
+static void two_events(struct world *w, int32_t partition, const char *customer)
+{
+    world_event(w, partition, customer, "a", w->wall - 10);
+    world_event(w, partition, customer, "a", w->wall - 5);
+}
+
+// A worker of many can be given nothing, and later something again.
+START_TEST(nothing_assigned)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    world_start(w);
+    world_assign(w, 0, 1);
+    world_run(w, 3);
+    world_revoke(w, 0, 1);
+    world_assign(w, 0, 0);
+    world_assign(w, 0, 2);
+    two_events(w, 1, "x");
+    world_run(w, 20);
+    ck_assert_str_eq(w->notes, "");
+    ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
+    ck_assert_int_eq(world_part(w, 1).cursor, 2);
+    world_free(w);
+}
+END_TEST
+
+// An output that nobody can account for is looked at twice, and then halts the partition.
+START_TEST(contradicted)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    world_start(w);
+    world_assign(w, 0, 1);
+    two_events(w, 0, "x");
+    world_run(w, 20);
+    ck_assert_int_eq(world_part(w, 0).cursor, 2);
+    world_kill(w);
+    world_forge(w, MOVES, 0, 0, "m:x:7");
+    world_start(w);
+    world_assign(w, 0, 1);
+    world_run(w, 50);
+    ck_assert_ptr_nonnull(strstr(w->notes, "0: a contradiction: output m:x:7"));
+    ck_assert_ptr_nonnull(strstr(w->notes, "0: partition halted: output m:x:7"));
+    world_free(w);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("engine");
+    TCase *t = tcase_create("engine");
+    tcase_add_test(t, nothing_assigned);
+    tcase_add_test(t, contradicted);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed > 0;
+}

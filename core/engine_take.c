@@ -1,5 +1,6 @@
 // Taking a partition: claim it, find out what its former owner said in public, and step from the cursor with that as a
 // filter. The same at every start, after every doubt; there is no other recovery.
+#include "cleanup.h"
 #include "engine_private.h"
 #include <inttypes.h>
 
@@ -343,55 +344,87 @@ void part_take(struct engine *e, struct part *p)
 
 // ---- the end of a replay
 
+enum { LEFTOVERS_MAX = 1000 }; // asked of the store in one go
+
+struct leftovers { // published outputs whose customers are not in memory
+    struct load_item items[LEFTOVERS_MAX];
+    struct published_id *ids[LEFTOVERS_MAX];
+    size_t n;
+};
+
+// The customer's ordinal accounts for the output, or contradicts it; then the set of what is published is gone.
+static void account(struct engine *e, struct part *p, struct published_id *id, uint32_t ordinal)
+{
+    if (ordinal < id->ordinal) {
+        part_contradiction(
+            e, p,
+            "output %.*s is published, but neither the states nor the replay know of it: the program or "
+            "the log differs from the one that published it",
+            (int)id->text_bytes, p->published.texts + id->text);
+        return;
+    }
+    id->seen = true;
+    p->published.left--;
+}
+
+static int account_stored(struct engine *e, struct part *p, struct leftovers *v, struct why *why)
+{
+    int r = v->n ? e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, v->items, v->n, why)
+                 : PORT_OK;
+    for (size_t i = 0; r == PORT_OK && i < v->n && p->state == PART_REPLAYING; i++) {
+        const struct load_item *x = &v->items[i];
+        bool known = x->state.p && !state_read(e, p, x->model, x->state, e->spare);
+        account(e, p, v->ids[i], known ? e->spare->ordinal : 0);
+    }
+    v->n = 0;
+    return r;
+}
+
+// The model and customer of an output's id; NONE: no model of the program's.
+static int id_parts(const struct engine *e, const char *text, const struct published_id *id, struct span *ret_customer)
+{
+    for (int m = 0; m < e->config.program->nmodels; m++) {
+        size_t n = strlen(engine_model(e, m)->name);
+        if (id->stem_bytes <= n || text[n] != ':' || memcmp(text, engine_model(e, m)->name, n) != 0)
+            continue;
+        *ret_customer = (struct span){text + n + 1, id->stem_bytes - n - 1};
+        return m;
+    }
+    return NONE;
+}
+
 // Published outputs that the replay has not met must lie before the cursor: their customers' states account for them.
 static int leftovers(struct engine *e, struct part *p, struct why *why)
 {
-    struct published *s = &p->published;
-    const struct program *program = e->config.program;
-    for (size_t i = 0; i < s->n && p->state == PART_REPLAYING && s->left > 0; i++) {
+    const struct published *s = &p->published;
+    _cleanup_free_ struct leftovers *v = malloc(sizeof *v);
+    if (!v)
+        return ERR_NOMEM;
+    v->n = 0;
+    int r = PORT_OK;
+    for (size_t i = 0; r == PORT_OK && i < s->n && p->state == PART_REPLAYING && s->left > 0; i++) {
         struct published_id *id = &s->v[i];
+        struct span customer;
         if (id->seen)
             continue;
-        const char *text = s->texts + id->text;
-        int model = NONE;
-        struct span customer = {0};
-        for (int m = 0; m < program->nmodels && !id->dead_letter; m++) {
-            size_t n = strlen(program->models[m]->name);
-            if (id->stem_bytes > n && text[n] == ':' && !memcmp(text, program->models[m]->name, n)) {
-                model = m;
-                customer = (struct span){text + n + 1, id->stem_bytes - n - 1};
-            }
-        }
-        if (id->dead_letter) { // its event lies before the position, or the replay would not be over
-            id->seen = true;
-            s->left--;
+        int model = id->dead_letter ? NONE : id_parts(e, s->texts + id->text, id, &customer);
+        if (model == NONE) { // a dead letter's event lies before the position, or the replay would not be over
+            account(e, p, id, 0);
             continue;
         }
-        uint32_t ordinal = 0;
-        if (model != NONE) {
-            uint64_t hash = cache_hash(customer);
-            const struct entry *entry = cache_find(&p->cache, hash, model, customer);
-            struct load_item item = {.model = (int16_t)model, .customer = customer,
-                                     .bucket = p->buckets[model] ? bucket_of(hash, p->buckets[model]) : 0};
-            int r = entry ? PORT_OK
-                          : e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, &item, 1, why);
-            if (r != PORT_OK)
-                return r;
-            if (entry)
-                ordinal = entry->c->ordinal;
-            else if (item.state.p && !state_read(e, p, model, item.state, e->spare))
-                ordinal = e->spare->ordinal;
+        uint64_t hash = cache_hash(customer);
+        const struct entry *entry = cache_find(&p->cache, hash, model, customer);
+        if (entry) {
+            account(e, p, id, entry->c->ordinal);
+            continue;
         }
-        if (ordinal < id->ordinal)
-            part_contradiction(
-                e, p,
-                "output %.*s is published, but neither the states nor the replay know of it: the program or "
-                "the log differs from the one that published it",
-                (int)id->text_bytes, text);
-        id->seen = true;
-        s->left--;
+        v->items[v->n] = (struct load_item){.model = (int16_t)model, .customer = customer,
+                                            .bucket = p->buckets[model] ? bucket_of(hash, p->buckets[model]) : 0};
+        v->ids[v->n++] = id;
+        if (v->n == LEFTOVERS_MAX)
+            r = account_stored(e, p, v, why);
     }
-    return PORT_OK;
+    return r == PORT_OK && p->state == PART_REPLAYING ? account_stored(e, p, v, why) : r;
 }
 
 int part_replay_end(struct engine *e, struct part *p)

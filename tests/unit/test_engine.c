@@ -55,12 +55,43 @@ START_TEST(contradicted)
 }
 END_TEST
 
+// What is published and was not met again is asked of the store in one go, however much it is.
+START_TEST(accounted_for)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    char customer[16], id[24];
+    world_start(w);
+    world_assign(w, 0, 1);
+    for (int i = 0; i < 300; i++) {
+        snprintf(customer, sizeof customer, "c%d", i);
+        two_events(w, 0, customer);
+    }
+    world_run(w, 50);
+    ck_assert_int_eq(world_part(w, 0).cursor, 600);
+    world_kill(w);
+    for (int i = 0; i < 300; i++) {
+        snprintf(id, sizeof id, "m:c%d:1", i);
+        world_forge(w, MOVES, 0, 0, id);
+    }
+    w->late_ms = 100;
+    world_start(w);
+    world_assign(w, 0, 1);
+    int64_t began = w->mono;
+    while (world_part(w, 0).state != PART_LIVE && w->mono < began + 60000)
+        world_run(w, 1);
+    ck_assert_int_lt(w->mono - began, 2000);
+    ck_assert_str_eq(w->notes, "");
+    world_free(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
     TCase *t = tcase_create("engine");
     tcase_add_test(t, nothing_assigned);
     tcase_add_test(t, contradicted);
+    tcase_add_test(t, accounted_for);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

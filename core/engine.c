@@ -78,6 +78,7 @@ static struct part *part_new(const struct engine *e, const struct part_key *key)
 void part_doubt(struct engine *e, struct part *p, int result, const char *what, const char *why)
 {
     p->fenced |= result == PORT_FENCED;
+    e->away |= result == PORT_AWAY || result == PORT_UNKNOWN;
     if (p->outputs > 0)
         publish_abort(e, what); // also doubts all that share the transaction
     if (p->state == PART_HALTED)
@@ -285,6 +286,13 @@ struct engine *engine_free(struct engine *e)
 
 // ---- a round
 
+// A port did not answer in this round, which takes long already: each further partition would wait as long for it, and
+// together they would keep the worker from its group and look as if it had stopped.
+static bool is_late(const struct engine *e)
+{
+    return e->away && mono(e) - e->mono >= LATE_MS;
+}
+
 static struct part *part_of(const struct engine *e, const struct record *r, struct part *last)
 {
     if (last && last->key.partition == r->partition)
@@ -314,6 +322,8 @@ static int step_records(struct engine *e, const struct record *records, size_t n
             if (e->alone)
                 publish_commit(e, false);
         }
+        if (next && next != p && part_running(next) && is_late(e))
+            part_doubt(e, next, PORT_AWAY, "stepping", "put off, as Kafka or Redis did not answer others");
         p = next;
         if (!p || !part_running(p) || records[i].offset < p->position)
             continue; // dropped in this round, or stepped before
@@ -352,7 +362,7 @@ static int sweep_parts(struct engine *e, bool backlog)
 {
     int r = 0;
     e->sweeping = false;
-    for (size_t i = 0; r == 0 && i < e->nparts; i++) {
+    for (size_t i = 0; r == 0 && i < e->nparts && !is_late(e); i++) {
         struct part *p = e->parts[i];
         if (e->alone)
             publish_commit(e, false);
@@ -375,7 +385,7 @@ static void look(struct engine *e, struct part *p)
 
 static int flush_parts(struct engine *e, bool all)
 {
-    for (size_t i = 0; i < e->nparts; i++) {
+    for (size_t i = 0; i < e->nparts && (all || !is_late(e)); i++) {
         struct part *p = e->parts[i];
         if (part_running(p) && p->cache.ndirty == 0 && p->position > p->cursor.offset && !all)
             p->dirty_since = p->dirty_since ? p->dirty_since : e->mono; // the cursor alone moves now and then
@@ -386,6 +396,8 @@ static int flush_parts(struct engine *e, bool all)
         if (part_running(p) && !p->dirty_since && e->mono - p->looked_at >= OFFSETS_EVERY_MS)
             look(e, p);
         bool any = p->cache.ndirty > 0 || p->position != p->cursor.offset || p->clock != p->cursor.clock;
+        if (part_running(p) && any && all && is_late(e))
+            part_doubt(e, p, PORT_AWAY, "stopping", "left unflushed, as Kafka or Redis did not answer others");
         if (part_running(p) && any && (all || old || p->cache.ndirty >= e->config.flush_customers)) {
             if (p->outputs > 0)
                 publish_commit(e, false);
@@ -400,11 +412,23 @@ static int flush_parts(struct engine *e, bool all)
     return 0;
 }
 
+static struct part *next_to_take(const struct engine *e)
+{
+    struct part *next = NULL;
+    for (size_t i = 0; i < e->nparts; i++) {
+        struct part *p = e->parts[i];
+        if (p->state == PART_TAKING && p->retry_at <= e->mono && (!next || p->retry_at < next->retry_at))
+            next = p;
+    }
+    return next;
+}
+
+// Those that wait longest first, for about a second: the others follow in the next rounds.
 static void take_parts(struct engine *e)
 {
-    for (size_t i = 0; i < e->nparts; i++)
-        if (e->parts[i]->state == PART_TAKING && e->mono >= e->parts[i]->retry_at)
-            part_take(e, e->parts[i]);
+    struct part *p;
+    for (size_t i = 0; i < e->nparts && mono(e) - e->mono < TAKE_MS_MAX && (p = next_to_take(e)); i++)
+        part_take(e, p);
 }
 
 // Whether the transaction stays open for the next batch. Behind by more than a batch nobody waits for these outputs in
@@ -421,6 +445,7 @@ static void round_begin(struct engine *e)
 {
     e->wall = e->ports.world->wall_ms(e->ports.world_ctx);
     e->mono = mono(e);
+    e->away = false;
 }
 
 int engine_run(struct engine *e, int wait_ms)

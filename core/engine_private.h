@@ -21,6 +21,8 @@ enum {
     WALL_CHECK_MS = 50,        // between two looks whether wall time fires something
     SWEEP_MS_MAX = 50,         // of one partition's deadlines at a time, so that they never stall another's
     STOP_MS_MAX = 2000,        // for deadlines still due at an orderly stop
+    TAKE_MS_MAX = 1000,        // of taking partitions at a time
+    LATE_MS = 5000,            // after which a round tries nothing more that has failed in it
     SWEEP_BACKLOG_MS = 500,    // between two sweeps of stored buckets while there is more to read
 };
 
@@ -124,6 +126,7 @@ struct engine {
     int stat_stage[MODELS_MAX], stat_rule[MODELS_MAX], stat_trigger[MODELS_MAX]; // first index of each
     bool in_transaction;
     bool sweeping;             // deadlines are left for the next round
+    bool away;                 // a port did not answer in this round
     bool reads;                // the last poll reached the log
     int64_t transaction_since; // mono ms
     size_t batch;              // events a round: halved after an abort, doubled after some successes

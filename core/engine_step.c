@@ -389,6 +389,7 @@ static bool caught_up(struct engine *e, struct part *p)
     int64_t start, high, stable;
     struct why why = {0};
     int r = e->ports.log->ends(e->ports.log_ctx, &p->key, &start, &high, &stable, &why);
+    e->away |= r == PORT_AWAY;
     if (r != PORT_OK)
         return false; // unreachable brokers: the clock waits
     int64_t reached = e->ports.log->reached(e->ports.log_ctx, &p->key);

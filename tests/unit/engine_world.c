@@ -220,6 +220,8 @@ static int slow_load(void *ctx, const struct part_key *p, const struct owner *ow
                      struct load_item *items, size_t nitems, struct why *why)
 {
     store_world->mono += store_world->late_ms;
+    if (store_world->late_result > 0)
+        return store_world->late_result;
     return mem_store_ops.load(ctx, p, owner, n, items, nitems, why);
 }
 

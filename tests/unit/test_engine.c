@@ -85,6 +85,75 @@ START_TEST(accounted_for)
 }
 END_TEST
 
+// Whatever is away, a round ends in time: a minute without one looks like a worker that has stopped.
+static void all_away(bool wall, int events)
+{
+    struct world *w = world_new(MODEL("1", ", {name: s, from: two, to: one, after: 1m}"));
+    w->program.wall = wall;
+    world_model(w, MODEL("1", ", {name: s, from: two, to: one, after: 1m}"));
+    world_start(w);
+    world_assign(w, 0, PARTS);
+    for (int p = 0; p < PARTS; p++)
+        two_events(w, p, "x");
+    world_run(w, 100);
+    ck_assert_int_eq(world_part(w, PARTS - 1).cursor, 2);
+    w->wall += 120000;
+    for (int p = 0; p < PARTS && events; p++)
+        two_events(w, p, "x");
+    w->away_ms = 5000;
+    for (int i = 0; i < 20; i++) {
+        int64_t began = w->mono;
+        world_run(w, 1);
+        ck_assert_int_lt(w->mono - began, 30000);
+    }
+    w->away_ms = 0;
+    world_run(w, 1500);
+    for (int p = 0; p < PARTS; p++) {
+        ck_assert_int_eq(world_part(w, p).state, PART_LIVE);
+        ck_assert_int_eq(world_part(w, p).cursor, 2 + 2 * events);
+        ck_assert_uint_eq(w->n[MOVES][p], events ? 3 : 2);
+    }
+    world_free(w);
+}
+
+START_TEST(away)
+{
+    all_away(false, 1);
+}
+END_TEST
+
+START_TEST(away_deadlines)
+{
+    all_away(true, 0);
+}
+END_TEST
+
+START_TEST(away_store)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    w->config.cache_bytes = 1;
+    world_start(w);
+    world_assign(w, 0, PARTS);
+    for (int p = 0; p < PARTS; p++)
+        two_events(w, p, "x");
+    world_run(w, 100);
+    for (int p = 0; p < PARTS; p++)
+        two_events(w, p, "x");
+    w->late_ms = 5000;
+    w->late_result = PORT_AWAY;
+    for (int i = 0; i < 5; i++) {
+        int64_t began = w->mono;
+        world_run(w, 1);
+        ck_assert_int_lt(w->mono - began, 30000);
+    }
+    w->late_ms = w->late_result = 0;
+    world_run(w, 1500);
+    for (int p = 0; p < PARTS; p++)
+        ck_assert_int_eq(world_part(w, p).cursor, 4);
+    world_free(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
@@ -92,6 +161,9 @@ int main(void)
     tcase_add_test(t, nothing_assigned);
     tcase_add_test(t, contradicted);
     tcase_add_test(t, accounted_for);
+    tcase_add_test(t, away);
+    tcase_add_test(t, away_deadlines);
+    tcase_add_test(t, away_store);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -54,6 +54,7 @@ struct part {
     enum part_state state;
     bool fenced;       // the last doubt was another owner: prove membership before claiming
     bool contradicted; // it looked as if it had to halt: looks again after proving membership, and then does
+    bool blocked;      // what is published could not be read for an open transaction
     bool seen_cursor;  // this worker has seen a cursor of it: an empty store is a lost one
     struct owner owner;
     struct cursor cursor;      // as stored; tails by engine topic
@@ -83,6 +84,7 @@ struct part {
     int64_t dirty_since; // mono ms of the first unflushed change; valid if anything is unflushed
     int64_t swept_at, wall_checked_at, looked_at; // mono ms
     int64_t retry_at, backoff_ms, taking_since;   // mono ms
+    int64_t blocked_since;                        // mono ms; 0: it is not blocked
     char reason[256];
 };
 

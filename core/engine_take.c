@@ -124,7 +124,9 @@ static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail,
     struct reading x = {.e = e, .p = p, .journal = !strcmp(key.topic, e->config.journal)};
     if (from < high) {
         r = e->ports.log->read(e->ports.log_ctx, &key, from, high, read_one, &x, why);
-        if (r == PORT_AWAY && e->ports.world->mono_ms(e->ports.world_ctx) - p->taking_since > HANGING_MS)
+        p->blocked = r == PORT_AWAY && stable < high; // else brokers are away
+        int64_t now = e->ports.world->mono_ms(e->ports.world_ctx);
+        if (p->blocked && p->blocked_since && now - p->blocked_since > HANGING_MS)
             part_halt(e, p,
                       "%s: a transaction in %s/%d stays open below offset %" PRId64 ": abort it with "
                       "kafka-transactions.sh",
@@ -332,6 +334,7 @@ void part_take(struct engine *e, struct part *p)
 {
     struct why why = {0};
     bool empty = false, begun = false;
+    p->blocked = false;
     count_add(&e->counters->takes, 1);
     int r = claim(e, p, &empty, &begun, &why);
     if (r == PORT_OK && !p->cursor.exists)
@@ -340,6 +343,10 @@ void part_take(struct engine *e, struct part *p)
         r = take_up(e, p, &why);
     if (r != PORT_OK && p->state == PART_TAKING)
         part_doubt(e, p, r, "taking the partition", why.text[0] ? why.text : "no memory");
+    if (!p->blocked)
+        p->blocked_since = 0;
+    else if (!p->blocked_since)
+        p->blocked_since = e->ports.world->mono_ms(e->ports.world_ctx);
 }
 
 // ---- the end of a replay

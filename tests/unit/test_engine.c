@@ -154,6 +154,32 @@ START_TEST(away_store)
 }
 END_TEST
 
+// An outage is no transaction that hangs: only its own time counts.
+START_TEST(blocked)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    world_start(w);
+    world_assign(w, 0, 1);
+    two_events(w, 0, "x");
+    world_run(w, 20);
+    world_kill(w);
+    world_forge(w, MOVES, 0, 0, "m:x:1");
+    world_start(w);
+    world_assign(w, 0, 1);
+    w->away_ms = 5000;
+    for (int64_t end = w->mono + 60000; w->mono < end;)
+        world_run(w, 1);
+    w->away_ms = 0;
+    w->stuck[MOVES] = true;
+    world_run(w, 1500); // 30 s
+    ck_assert_int_eq(world_part(w, 0).state, PART_TAKING);
+    world_run(w, 1500);
+    ck_assert_int_eq(world_part(w, 0).state, PART_HALTED);
+    ck_assert_ptr_nonnull(strstr(w->notes, "a transaction in moves/0 stays open"));
+    world_free(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
@@ -161,6 +187,7 @@ int main(void)
     tcase_add_test(t, nothing_assigned);
     tcase_add_test(t, contradicted);
     tcase_add_test(t, accounted_for);
+    tcase_add_test(t, blocked);
     tcase_add_test(t, away);
     tcase_add_test(t, away_deadlines);
     tcase_add_test(t, away_store);

@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "engine.h"
 #include "published.h"
+#include "versions.h"
 
 enum {
     BUCKET_CUSTOMERS = 48,     // by default; listpack hashes stay small and quick below some hundred entries
@@ -24,20 +25,6 @@ enum {
     TAKE_MS_MAX = 1000,        // of taking partitions at a time
     LATE_MS = 5000,            // after which a round tries nothing more that has failed in it
     SWEEP_BACKLOG_MS = 500,    // between two sweeps of stored buckets while there is more to read
-};
-
-struct version {       // of a model, kept beside the states
-    char *name, *text; // owned
-    size_t text_bytes;
-    uint32_t number;
-    uint64_t order;
-    int64_t clock;       // ms UTC; INT64_MIN: with the first event
-    struct model *model; // owned; compiled when a state wants it
-};
-
-struct versions { // by order
-    struct version *v;
-    size_t n;
 };
 
 struct former_stats { // as the former program named them; while switching
@@ -162,7 +149,6 @@ int part_replay_end(struct engine *e, struct part *p); // goes live if the repla
 // engine_switch.c
 int versions_recall(struct engine *e, struct part *p, struct why *why);
 int versions_remember(struct engine *e, struct part *p, int64_t clock, struct why *why); // those not at work yet
-void versions_clear(struct versions *v);
 // Turns the states over to the configured program; what it says is refused halts the partition. A port_result.
 int part_switch(struct engine *e, struct part *p, struct why *why);
 // A state of this or any former version. 0; 1: it cannot be read; negative: no memory.

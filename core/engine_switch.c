@@ -8,125 +8,17 @@
 
 enum { SWITCH_BUCKETS = 4000 }; // deadlines reset in one flush
 
-void versions_clear(struct versions *v)
-{
-    for (size_t i = 0; i < v->n; i++) {
-        model_free(v->v[i].model);
-        free(v->v[i].name);
-        free(v->v[i].text);
-    }
-    free(v->v);
-    *v = (struct versions){0};
-}
-
-static int recalled(void *arg, const struct model_text *t)
-{
-    struct versions *v = arg;
-    struct version *to = realloc(v->v, (v->n + 1) * sizeof *to);
-    if (!to)
-        return ERR_NOMEM;
-    v->v = to;
-    to += v->n++;
-    *to = (struct version){.number = t->version, .order = t->order, .clock = t->clock, .text_bytes = t->text.n,
-                           .name = strndup(t->name.p, t->name.n), .text = malloc(t->text.n + 1)};
-    if (!to->name || !to->text)
-        return ERR_NOMEM;
-    memcpy(to->text, t->text.p, t->text.n);
-    return 0;
-}
-
-static int by_order(const void *a, const void *b)
-{
-    const struct version *x = a, *y = b;
-    return (x->order > y->order) - (x->order < y->order);
-}
-
 int versions_recall(struct engine *e, struct part *p, struct why *why)
 {
     versions_clear(&p->versions);
-    int r = e->ports.store->recall(e->ports.store_ctx, &p->key, recalled, &p->versions, why);
-    if (r == PORT_OK && p->versions.n)
-        qsort(p->versions.v, p->versions.n, sizeof *p->versions.v, by_order);
+    int r = e->ports.store->recall(e->ports.store_ctx, &p->key, versions_add, &p->versions, why);
+    versions_sort(&p->versions);
     return r;
-}
-
-static struct version *version_of(struct part *p, const char *name, uint32_t number)
-{
-    for (size_t i = 0; i < p->versions.n; i++)
-        if (p->versions.v[i].number == number && !strcmp(p->versions.v[i].name, name))
-            return &p->versions.v[i];
-    return NULL;
-}
-
-// The one at work last, of a model; NULL: the model is new here.
-static struct version *version_latest(struct part *p, const char *name)
-{
-    struct version *latest = NULL;
-    for (size_t i = 0; i < p->versions.n; i++)
-        if (!strcmp(p->versions.v[i].name, name))
-            latest = &p->versions.v[i];
-    return latest;
-}
-
-// 0, 1: its text no longer compiles (a mistake of a newer engaged), negative: no memory.
-static int version_compile(struct version *v)
-{
-    struct diags d = {0};
-    int r = v->model ? 0 : model_load(v->name, v->text, v->text_bytes, &v->model, &d);
-    diags_clear(&d);
-    return r;
-}
-
-// ---- reading states of former versions
-
-// One version on: 0, or 1: it has no place there.
-static int step_on(const struct model *from, struct customer *old, const struct model *to, int64_t clock,
-                   struct customer **ret)
-{
-    if (migrate_stage(from, old->stage, to) == NONE)
-        return 1;
-    if (!(*ret = malloc(customer_bytes(to))))
-        return ERR_NOMEM;
-    migrate_customer(from, old, to, *ret, clock);
-    return 0;
 }
 
 int state_read(struct engine *e, struct part *p, int model, struct span state, struct customer *c)
 {
-    const struct model *m = engine_model(e, model);
-    uint32_t number;
-    if (!customer_decode(m, (const uint8_t *)state.p, state.n, c))
-        return 0;
-    struct version *v;
-    if (customer_version((const uint8_t *)state.p, state.n, &number) || number == m->version ||
-        !(v = version_of(p, m->name, number)))
-        return 1;
-    int r = version_compile(v);
-    if (r)
-        return r;
-    _cleanup_free_ struct customer *at = malloc(customer_bytes(v->model));
-    if (!at)
-        return ERR_NOMEM;
-    if (customer_decode(v->model, (const uint8_t *)state.p, state.n, at))
-        return 1;
-    const struct model *from = v->model;
-    for (; v < p->versions.v + p->versions.n; v++) {
-        if (strcmp(v->name, m->name) != 0 || v->number == from->version)
-            continue;
-        if ((r = version_compile(v)))
-            return r;
-        const struct model *to = v->number == m->version ? m : v->model;
-        struct customer *next;
-        if ((r = step_on(from, at, to, v->clock, &next)))
-            return r;
-        free(at);
-        at = next;
-        from = to;
-    }
-    if (from != m)
-        return 1;
-    memcpy(c, at, customer_bytes(m));
-    return 0;
+    return versions_read(&p->versions, engine_model(e, model), state, c);
 }
 
 // ---- the switch
@@ -165,7 +57,8 @@ static void former_clear(struct former_stats *f)
 // Whether the model may take over from what was at work; halts the partition if not.
 static int fits(struct engine *e, struct part *p, const struct model *m)
 {
-    struct version *same = version_of(p, m->name, m->version), *last = version_latest(p, m->name);
+    struct version *same = versions_find(&p->versions, m->name, m->version),
+                   *last = versions_latest(&p->versions, m->name);
     if (same && (same->text_bytes != m->text_bytes || memcmp(same->text, m->text, m->text_bytes) != 0)) {
         part_halt(e, p, "model %s has changed, but is still version %" PRIu32 ": raise `version` in %s", m->name,
                   m->version, m->file);
@@ -244,7 +137,7 @@ int versions_remember(struct engine *e, struct part *p, int64_t clock, struct wh
     uint64_t order = p->versions.n ? p->versions.v[p->versions.n - 1].order : 0;
     for (int i = 0; i < e->config.program->nmodels; i++) {
         const struct model *m = engine_model(e, i);
-        const struct version *last = version_latest(p, m->name);
+        const struct version *last = versions_latest(&p->versions, m->name);
         if (last && last->number == m->version)
             continue; // at work already
         v[n++] = (struct model_text){.name = {m->name, strlen(m->name)}, .text = {m->text, m->text_bytes},

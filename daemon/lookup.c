@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "cache.h"
-#include "migrate.h"
 #include "output.h"
 #include "redis_query.h"
 #include "redis_store.h"
+#include "versions.h"
 
 struct lookup {
     const struct config *config;
@@ -95,43 +95,27 @@ static void found_state(void *arg, const struct part_key *p, int model, const st
     }
 }
 
-struct wanted { // a version of a model, among the texts that a partition keeps
-    const struct model *to;
-    uint32_t version;
-    struct model *from; // owned
-    int64_t clock;      // ms UTC: when `to` came; INT64_MIN: unknown
-};
-
-static int recalled(void *arg, const struct model_text *t)
-{
-    struct wanted *w = arg;
-    struct diags d = {0};
-    if (t->name.n != strlen(w->to->name) || memcmp(t->name.p, w->to->name, t->name.n) != 0)
-        return 0;
-    if (t->version == w->to->version)
-        w->clock = t->clock;
-    int r = t->version == w->version && !w->from ? model_load(w->to->name, t->text.p, t->text.n, &w->from, &d) : 0;
-    diags_clear(&d);
-    return r < 0 ? r : 0;
-}
-
 // What the daemon will make of the state when it next touches the customer.
 static int tell_former(struct search *s, const struct former *f, struct why *ret_why)
 {
     struct part_key p = {.topic = s->l->config->source.topic, .partition = f->partition};
-    struct wanted w = {.to = s->l->config->program.models[f->model], .clock = INT64_MIN};
-    const uint8_t *bytes = (const uint8_t *)f->state.p;
-    if (f->state.failed || customer_version(bytes, f->state.n, &w.version))
-        return f->state.failed ? ERR_NOMEM : 0;
-    int r = redis_store_ops.recall(s->l->store, &p, recalled, &w, ret_why);
-    _cleanup_free_ struct customer *old = w.from ? malloc(customer_bytes(w.from)) : NULL;
-    if (r == PORT_OK && old && !customer_decode(w.from, bytes, f->state.n, old) &&
-        migrate_stage(w.from, old->stage, w.to) != NONE) {
-        migrate_customer(w.from, old, w.to, s->l->spare, w.clock);
+    const struct model *m = s->l->config->program.models[f->model];
+    struct model_text present = {.name = {m->name, strlen(m->name)}, .text = {m->text, m->text_bytes},
+                                 .version = m->version, .order = UINT64_MAX, .clock = INT64_MIN};
+    struct versions v = {0};
+    if (f->state.failed)
+        return ERR_NOMEM;
+    int r = redis_store_ops.recall(s->l->store, &p, versions_add, &v, ret_why);
+    if (r == PORT_OK && !versions_find(&v, m->name, m->version)) // configured, and not at work yet
+        r = versions_add(&v, &present);
+    versions_sort(&v);
+    int unreadable = 0;
+    if (r == PORT_OK)
+        unreadable = versions_read(&v, m, (struct span){f->state.p, f->state.n}, s->l->spare);
+    if (r == PORT_OK && unreadable == 0)
         tell(s, &p, f->model, f->clock);
-    }
-    model_free(w.from);
-    return r;
+    versions_clear(&v);
+    return unreadable < 0 ? unreadable : r;
 }
 
 int lookup_each(struct lookup *l, struct span id, void (*found)(void *arg, const struct lookup_found *f), void *arg,

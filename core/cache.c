@@ -18,6 +18,13 @@ uint64_t bucket_of(uint64_t hash, uint64_t buckets)
     return b < buckets ? b : hash & (size - 1);
 }
 
+uint64_t buckets_for(uint64_t customers, uint64_t each)
+{
+    enum { MIN = 16 };
+    uint64_t want = customers / each;
+    return want > MIN ? want : MIN;
+}
+
 struct entry *cache_find(const struct cache *k, uint64_t hash, int model, struct span id)
 {
     if (!k->table)

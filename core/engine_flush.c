@@ -234,10 +234,8 @@ static void flushed(struct engine *e, struct part *p, const struct cursor *c, co
 
 static int buckets_init(const struct engine *e, struct part *p, int model)
 {
-    if (p->buckets[model] == 0) { // nothing is stored yet: as many buckets as the first customers want
-        uint64_t want = p->customers[model] / e->config.bucket_customers;
-        p->buckets[model] = want > BUCKETS_MIN ? want : BUCKETS_MIN;
-    }
+    if (p->buckets[model] == 0) // nothing is stored yet: as many buckets as the first customers want
+        p->buckets[model] = buckets_for(p->customers[model], e->config.bucket_customers);
     return bounds_grow(p, model, p->buckets[model]);
 }
 

@@ -10,8 +10,6 @@
 #include "versions.h"
 
 enum {
-    BUCKET_CUSTOMERS = 48,     // by default; listpack hashes stay small and quick below some hundred entries
-    BUCKETS_MIN = 16,
     SWEEP_BUCKETS = 64,        // loaded at a time
     HOLD_MS = 100,             // a transaction is open for more batches at most
     BACKOFF_MS_MIN = 100,

@@ -146,6 +146,16 @@ int versions_remember(struct engine *e, struct part *p, int64_t clock, struct wh
     return n ? e->ports.store->remember(e->ports.store_ctx, &p->key, v, n, why) : PORT_OK;
 }
 
+static bool is_configured(const struct engine *e, const char *stat)
+{
+    for (int i = 0; i < e->config.program->nmodels; i++) {
+        size_t n = strlen(engine_model(e, i)->name);
+        if (!strncmp(stat, engine_model(e, i)->name, n) && stat[n] == ':')
+            return true;
+    }
+    return false;
+}
+
 static int finish(struct engine *e, struct part *p, int64_t clock, struct why *why)
 {
     int r = versions_remember(e, p, clock, why);
@@ -158,8 +168,9 @@ static int finish(struct engine *e, struct part *p, int64_t clock, struct why *w
     if (!stats)
         return ERR_NOMEM;
     carry_stats(e, p);
-    for (size_t i = 0; i < p->former.n; i++) // nobody is left in a stage that was removed
-        stats[nstats++] = (struct flush_stat){.field = p->former.v[i].field, .value = 0};
+    for (size_t i = 0; i < p->former.n; i++) // nobody is left in a stage that was removed; a model may come back
+        if (is_configured(e, p->former.v[i].field))
+            stats[nstats++] = (struct flush_stat){.field = p->former.v[i].field, .value = 0};
     for (size_t i = 0; i < e->nstats; i++)
         stats[nstats++] = (struct flush_stat){.field = e->stat_names[i], .value = p->stats[i]};
     memcpy(p->cursor.program, e->config.program->digest, sizeof p->cursor.program);

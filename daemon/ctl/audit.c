@@ -38,7 +38,7 @@ struct options {
     struct option_list overrides;
 };
 
-static int audit_partition(struct audit *a, const struct options *o)
+int audit_begin(struct audit *a, const char *config, const struct option_list *overrides)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -47,12 +47,18 @@ static int audit_partition(struct audit *a, const struct options *o)
     if (r == PORT_OK)
         r = audit_journal(a);
     if (r != PORT_OK || a->history.n == 0)
-        return r; // nothing has been stepped yet
+        return r;
     if (!(a->parser = event_parser_new()))
         return ERR_NOMEM;
-    r = history_compile(&a->history, o->config, &o->overrides, &a->why);
-    if (r == PORT_OK)
-        r = audit_outputs(a);
+    return history_compile(&a->history, config, overrides, &a->why);
+}
+
+static int audit_partition(struct audit *a, const struct options *o)
+{
+    int r = audit_begin(a, o->config, &o->overrides);
+    if (r != PORT_OK || a->history.n == 0)
+        return r;
+    r = audit_outputs(a);
     if (r == PORT_OK)
         r = audit_step(a);
     if (r == PORT_OK)
@@ -60,7 +66,7 @@ static int audit_partition(struct audit *a, const struct options *o)
     return r == PORT_OK ? audit_order(a) : r;
 }
 
-static void audit_clear(struct audit *a)
+void audit_clear(struct audit *a)
 {
     history_clear(&a->history);
     published_clear(&a->published);
@@ -72,9 +78,12 @@ static void audit_clear(struct audit *a)
         free(a->topics[i]);
     for (size_t i = 0; i < a->nabsent; i++)
         free(a->absent[i].id);
+    for (int i = 0; i < a->nslots; i++)
+        free(a->slots[i].fired);
     free(a->absent);
     free(a->slots);
     free(a->said);
+    *a = (struct audit){.servers = a->servers, .key = a->key, .why = a->why};
 }
 
 // ---- what it found

@@ -1,7 +1,7 @@
 // What the rooms of `engagectl audit` share: everything about one partition. audit_read.c: what is published
 // and decided; audit_step.c: what should be, by stepping the log; audit_match.c: what to make of the
-// differences; audit.c: the command. Functions return PORT_OK, or a result of ports.h with the reason in
-// `why`.
+// differences; audit.c: the command. `engagectl rebuild` steps the log by the same means, to have the states.
+// Functions return PORT_OK, or a result of ports.h with the reason in `why`.
 #pragma once
 #include "cache.h"
 #include "history.h"
@@ -32,6 +32,7 @@ struct absent { // an output that should be published by what the log says, and 
 struct slot { // a model by its name, whatever its version
     const char *name;
     const struct model *model; // the version that customers in the cache are of
+    int64_t *fired;            // owned: how often each rule of that version did, then each trigger
 };
 
 struct example {
@@ -74,7 +75,12 @@ struct audit {
     struct example examples[FAULTS][EXAMPLES];
 };
 
+// audit.c
 void audit_fault(struct audit *a, enum fault kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+// Finds out how far to go, and the programs at work since the start. With no history after that, nothing has been
+// stepped yet.
+int audit_begin(struct audit *a, const char *config, const struct option_list *overrides);
+void audit_clear(struct audit *a); // of one partition; its reason stays
 static inline const struct program *audit_program(const struct audit *a)
 {
     return &a->history.v[a->program].program;
@@ -86,7 +92,7 @@ int audit_journal(struct audit *a);
 int audit_outputs(struct audit *a); // to their present ends; again: what has come since
 int audit_order(struct audit *a);   // of what was read
 // audit_step.c
-int audit_step(struct audit *a);
+int audit_step(struct audit *a); // up to (upto, clock), switches of program there included
 // audit_match.c
 int audit_expect(struct audit *a, const struct entry *x,
                  const struct event_source *source); // a->effects of x

@@ -11,6 +11,20 @@
 
 // ---- customers
 
+// What the daemon counts, and how.
+static int take_effects(struct audit *a, const struct entry *x, const struct event_source *source)
+{
+    const struct slot *s = &a->slots[x->model];
+    for (size_t i = 0; i < a->effects.n; i++) {
+        const struct effect *fx = &a->effects.v[i];
+        if (effect_is_transition(fx))
+            s->fired[fx->rule]++;
+        else if (fx->kind == EFFECT_TRIGGER && !fx->capped)
+            s->fired[s->model->nrules + fx->trigger]++;
+    }
+    return audit_expect(a, x, source);
+}
+
 static int fire_until(struct audit *a, int64_t before)
 {
     struct entry *x;
@@ -20,7 +34,7 @@ static int fire_until(struct audit *a, int64_t before)
         if (r == 0)
             r = cache_arm(&a->cache, x);
         if (r == 0)
-            r = audit_expect(a, x, NULL);
+            r = take_effects(a, x, NULL);
         if (r)
             return r;
     }
@@ -41,14 +55,14 @@ static int step_model(struct audit *a, int model, const struct event *e, uint64_
         x->state = ENTRY_KNOWN;
     a->effects.n = 0;
     if (!created && (r = step_time(m, x->c, step_before(x->c, e->time, clock_before), &a->effects)) == 0)
-        r = audit_expect(a, x, NULL);
+        r = take_effects(a, x, NULL);
     if (r)
         return r;
     a->effects.n = 0;
     r = step_event(m, x->c, created, e->time, e->has_value ? &e->value_milli : NULL, signals, &a->effects, &late);
     if (r == 0)
         r = cache_arm(&a->cache, x);
-    return r ? r : audit_expect(a, x, source);
+    return r ? r : take_effects(a, x, source);
 }
 
 // ---- programs
@@ -87,6 +101,27 @@ static int carry(struct audit *a, const struct entry *x, const struct model *to,
     return cache_arm(&a->cache, y);
 }
 
+// The next version of a slot's model. Counts of rules and triggers go on under their names.
+static int turn_slot(struct slot *s, const struct model *to)
+{
+    const struct model *from = s->model;
+    int64_t *fired = calloc((size_t)(to->nrules + to->ntriggers) + 1, sizeof *fired);
+    if (!fired)
+        return ERR_NOMEM;
+    for (int i = 0; from && i < to->nrules; i++)
+        for (int k = 0; k < from->nrules; k++)
+            if (!strcmp(to->rules[i].name, from->rules[k].name))
+                fired[i] = s->fired[k];
+    for (int i = 0; from && i < to->ntriggers; i++)
+        for (int k = 0; k < from->ntriggers; k++)
+            if (!strcmp(to->triggers[i].name, from->triggers[k].name))
+                fired[to->nrules + i] = s->fired[from->nrules + k];
+    free(s->fired);
+    s->fired = fired;
+    s->model = to;
+    return 0;
+}
+
 // From here on program i of the history is at work.
 static int turn_to(struct audit *a, size_t i)
 {
@@ -107,7 +142,7 @@ static int turn_to(struct audit *a, size_t i)
     }
     cache_clear(&old);
     for (int m = 0; m < h->program.nmodels && r == 0; m++)
-        a->slots[a->slot_of[m]].model = h->program.models[m];
+        r = turn_slot(&a->slots[a->slot_of[m]], h->program.models[m]);
     return r;
 }
 

@@ -39,7 +39,7 @@ int history_add(struct history *h, const char *app, const struct part_key *p, co
 {
     struct span kind = record_header(r, "engaged-kind"), digest = record_header(r, "engaged-digest");
     bool start = is(kind, "start");
-    struct history_program to = {.clock = INT64_MIN, .body_bytes = r->value.n};
+    struct history_program to = {.clock = INT64_MIN, .entry = r->offset, .body_bytes = r->value.n};
     if (!record_is_ours(r, app, p) || !(start || is(kind, "switch")) || (start && h->n > 0) ||
         digest.n >= sizeof to.digest || record_number(r, "engaged-offset", &to.offset))
         return 0;

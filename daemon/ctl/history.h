@@ -7,6 +7,7 @@ struct history_program {
     char digest[17];
     int64_t offset, clock; // at work from the event at `offset` on, and deadlines from `clock` on (ms UTC;
                            // INT64_MIN: with the first event)
+    int64_t entry;         // its offset in the journal
     char *body;            // owned: the entry, which holds the models' texts
     size_t body_bytes;
     struct program program; // empty before history_compile

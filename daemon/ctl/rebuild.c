@@ -1,8 +1,9 @@
 // When Redis has lost the states, the log, the journal and the outputs still have all that they came from.
-// This checks that they reach back to where stepping began, and sets cursors there: a daemon then replays
-// from the start, and publishes only what it finds missing. Every partition is checked before the first key
-// is deleted.
-#include "history.h"
+// This checks that they reach back to where stepping began, and sets cursors from which a daemon replays, and
+// publishes only what it finds missing. A daemon knows one program, its own: so where others were at work before,
+// their part of the log is stepped here, and the cursor is set to the last change of program, with the states as they
+// were then. Every partition is checked before the first key is deleted.
+#include "rebuild.h"
 #include "redis_erase.h"
 
 #include <inttypes.h>
@@ -18,139 +19,108 @@ struct options {
 };
 
 struct plan { // of one partition
-    struct part_key key;
-    bool wanted;          // it has a journal
+    struct audit audit;
     struct cursor cursor; // to be created
     uint64_t customers;   // that Redis holds now, by the former cursor
 };
 
 // ---- what can be stepped again
 
-static int refused(struct why *why, const struct plan *p, const char *what, const struct part_key *of, int64_t start,
-                   int64_t high)
+static int refused(struct plan *p, const char *what, const struct part_key *of, int64_t start, int64_t high)
 {
-    snprintf(why->text, sizeof why->text,
+    const char *source = p->audit.key.topic;
+    snprintf(p->audit.why.text, sizeof p->audit.why.text,
              "%s %s/%d holds offsets %" PRId64 " to %" PRId64 " only: a replay needs %s %" PRId64, what, of->topic,
-             (int)of->partition, start, high,
-             of->topic == p->key.topic ? "those from" : "all from 0, since it begins at", p->cursor.start);
+             (int)of->partition, start, high, of->topic == source ? "those from" : "all from 0, since it begins at",
+             p->cursor.start);
     return PORT_REFUSED;
 }
 
-struct reading {
-    struct history history;
-    const char *app;
-    const struct part_key *key;
-};
-
-static int add_entry(void *arg, const struct record *r)
+// The journal, and that this configuration is the one at work last.
+static int plan_start(struct servers *s, struct plan *p, const struct options *o)
 {
-    struct reading *x = arg;
-    return history_add(&x->history, x->app, x->key, r);
-}
-
-static int check_programs(const struct servers *s, const struct plan *p, const struct history *h, struct why *why)
-{
-    if (!h->started) {
-        snprintf(why->text, sizeof why->text, "the journal %s/%d does not tell where stepping began",
-                 s->at.kafka.journal, (int)p->key.partition);
-        return PORT_REFUSED;
-    }
-    for (size_t i = 0; i < h->n; i++)
-        if (strcmp(h->v[i].digest, s->at.config->program.digest) != 0) {
-            snprintf(why->text, sizeof why->text,
-                     "program %s was at work from offset %" PRId64 " on, the configuration makes program %s: "
-                     "across a change of program (models, fields, grace, time mode) there is no replay",
-                     h->v[i].digest, h->v[i].offset, s->at.config->program.digest);
-            return PORT_REFUSED;
-        }
-    return PORT_OK;
-}
-
-static int plan_start(struct servers *s, struct plan *p, struct why *why)
-{
-    struct reading x = {.app = s->at.config->app, .key = &p->key};
-    struct part_key journal = {.topic = s->at.kafka.journal, .partition = p->key.partition};
-    int64_t start, high, next;
-    int r = servers_ends(s, &journal, &start, &high, why);
-    next = start;
-    if (r == PORT_OK && start > 0)
-        r = refused(why, p, "the journal", &journal, start, high);
-    if (r == PORT_OK)
-        r = servers_read(s, &journal, &next, high, add_entry, &x, why);
-    p->wanted = high > 0;
-    if (r == PORT_OK && p->wanted)
-        r = check_programs(s, p, &x.history, why);
-    if (r == PORT_OK && p->wanted)
-        p->cursor.start = p->cursor.offset = x.history.v[0].offset;
-    history_clear(&x.history);
-    return r;
-}
-
-static int plan_tail(struct servers *s, struct plan *p, const char *topic, struct why *why)
-{
-    struct part_key out = {.topic = topic, .partition = p->key.partition};
+    struct audit *a = &p->audit;
+    struct part_key journal = {.topic = s->at.kafka.journal, .partition = a->key.partition};
     int64_t start, high;
-    int r = servers_ends(s, &out, &start, &high, why);
+    int r = servers_ends(s, &journal, &start, &high, &a->why);
     if (r == PORT_OK && start > 0)
-        r = refused(why, p, "the topic", &out, start, high);
+        r = refused(p, "the journal", &journal, start, high);
+    if (r == PORT_OK)
+        r = audit_begin(a, o->config, &o->overrides);
+    if (r != PORT_OK || a->history.n == 0)
+        return r;
+    const struct history_program *last = &a->history.v[a->history.n - 1];
+    p->cursor.start = a->history.v[0].offset;
+    p->cursor.offset = last->offset;
+    if (!strcmp(last->digest, s->at.config->program.digest))
+        return PORT_OK;
+    snprintf(a->why.text, sizeof a->why.text,
+             "program %s was at work last (from offset %" PRId64
+             " on), the configuration makes program %s: rebuild and "
+             "start with the models, fields, grace and time mode of then, and change them when the replay is over",
+             last->digest, last->offset, s->at.config->program.digest);
+    return PORT_REFUSED;
+}
+
+static int plan_tail(struct servers *s, struct plan *p, const char *topic)
+{
+    struct part_key out = {.topic = topic, .partition = p->audit.key.partition};
+    int64_t start, high;
+    int r = servers_ends(s, &out, &start, &high, &p->audit.why);
+    if (r == PORT_OK && start > 0)
+        r = refused(p, "the topic", &out, start, high);
     if (r == PORT_OK && p->cursor.ntails < TOPICS_MAX)
         p->cursor.tails[p->cursor.ntails++] = (struct tail){.topic = topic, .offset = start};
     return r;
 }
 
-static int plan(struct servers *s, struct plan *p, struct why *why)
+static int plan(struct servers *s, struct plan *p, const struct options *o)
 {
-    const char *topics[TOPICS_MAX];
-    int n = servers_outputs(s, topics);
+    struct audit *a = &p->audit;
+    const struct program *program = &s->at.config->program;
     int64_t start, high;
     struct cursor now;
     struct owner owner;
-    p->cursor = (struct cursor){
-        .exists = true, .clock = INT64_MIN, .partitions = s->partitions, .format = CURSOR_FORMAT};
-    memcpy(p->cursor.program, s->at.config->program.digest, sizeof p->cursor.program);
-    int r = plan_start(s, p, why);
-    if (r != PORT_OK || !p->wanted)
+    p->cursor =
+        (struct cursor){.exists = true, .clock = INT64_MIN, .partitions = s->partitions, .format = CURSOR_FORMAT};
+    memcpy(p->cursor.program, program->digest, sizeof p->cursor.program);
+    int r = plan_start(s, p, o);
+    if (r != PORT_OK || a->history.n == 0)
         return r;
-    r = servers_ends(s, &p->key, &start, &high, why);
+    r = servers_ends(s, &a->key, &start, &high, &a->why);
     if (r == PORT_OK && (start > p->cursor.start || high < p->cursor.start))
-        r = refused(why, p, "the log", &p->key, start, high);
+        r = refused(p, "the log", &a->key, start, high);
     if (r == PORT_OK)
-        r = plan_tail(s, p, s->at.kafka.journal, why);
-    for (int i = 0; r == PORT_OK && i < n; i++)
-        r = plan_tail(s, p, topics[i], why);
-    if (r == PORT_OK && (r = redis_query_cursor(s->at.store, &p->key, &now, &owner, why)) == PORT_OK)
-        for (int m = 0; m < s->at.config->program.nmodels; m++)
+        r = plan_tail(s, p, s->at.kafka.journal);
+    for (int i = 0; r == PORT_OK && i < a->ntopics; i++)
+        r = plan_tail(s, p, a->topics[i]);
+    if (r == PORT_OK && (r = redis_query_cursor(s->at.store, &a->key, &now, &owner, &a->why)) == PORT_OK)
+        for (int m = 0; m < program->nmodels; m++)
             p->customers += now.customers[m];
     if (r == PORT_OK)
         printf("partition %d: %" PRIu64 " states in Redis to delete, offsets %" PRId64 " to %" PRId64 " to step\n",
-               (int)p->key.partition, p->customers, p->cursor.start, high);
+               (int)a->key.partition, p->customers, p->cursor.start, high);
     return r;
 }
 
 // ---- doing it
 
-static int rebuild(struct servers *s, struct plan *p, struct why *why)
+static int rebuild(struct servers *s, struct plan *p, const struct options *o)
 {
-    const struct program *program = &s->at.config->program;
-    struct model_text texts[MODELS_MAX];
-    struct owner nobody = {"rebuild"};
+    struct audit *a = &p->audit;
     uint64_t keys;
-    int r = redis_erase(s->at.store, &p->key, &keys, why);
-    for (int i = 0; i < program->nmodels; i++) {
-        const struct model *m = program->models[i];
-        texts[i] = (struct model_text){.name = {m->name, strlen(m->name)},
-                                       .text = {m->text, m->text_bytes},
-                                       .version = m->version,
-                                       .order = (uint64_t)i + 1,
-                                       .clock = INT64_MIN};
-    }
+    (void)o;
+    if (a->history.n == 0)
+        return PORT_OK; // nothing was ever stepped here
+    int r = rebuild_step(a, &p->cursor);
     if (r == PORT_OK)
-        r = redis_store_ops.remember(s->at.store, &p->key, texts, (size_t)program->nmodels, why);
+        r = redis_erase(s->at.store, &a->key, &keys, &a->why);
     if (r == PORT_OK)
-        r = redis_store_ops.create(s->at.store, &p->key, &nobody, &p->cursor, why);
+        r = rebuild_write(a, &p->cursor);
     if (r == PORT_OK)
         printf("partition %d: %" PRIu64 " keys deleted, the cursor stands at offset %" PRId64 "\n",
-               (int)p->key.partition, keys, p->cursor.offset);
+               (int)a->key.partition, keys, p->cursor.offset);
+    audit_clear(a);
     return r;
 }
 
@@ -193,32 +163,45 @@ static const struct option_row rows[] = {
 static const struct command command = {
     .name = "engagectl rebuild",
     .arguments = "",
-    .about =
-        "After Redis has lost states: deletes what is left of them, and permits a replay from the start.\n"
-        "engaged, started again, steps everything anew and publishes only what is not published yet.\n"
-        "Refused with 69, before anything is deleted, when the log, the journal or an output topic no\n"
-        "longer reaches back to the start, or when another program was at work since. All topics that\n"
-        "outputs ever went to must be in FILE: what stands in others would be published again.\n",
+    .about = "After Redis has lost states: deletes what is left of them, and permits a replay from the start.\n"
+             "engaged, started again, steps everything anew and publishes only what is not published yet.\n"
+             "Where the program has changed since (models, fields, grace, time mode), the log is first stepped\n"
+             "here up to the last change, which takes memory for all customers of one partition.\n"
+             "Refused with 69, before anything is deleted, when the log, the journal or an output topic no\n"
+             "longer reaches back to the start, or when FILE does not make the program that was at work last.\n"
+             "All topics that outputs ever went to must be in FILE: what stands in others would be published\n"
+             "again.\n",
     .rows = rows,
     .nrows = sizeof(rows) / sizeof(rows[0]),
 };
 
-static int each_partition(struct servers *s, struct plan *plans, int32_t n,
-                          int (*act)(struct servers *s, struct plan *p, struct why *why))
+static int each_partition(struct servers *s, struct plan *plans, int32_t n, const struct options *o,
+                          int (*act)(struct servers *s, struct plan *p, const struct options *o))
 {
     int status = 0;
     for (int32_t i = 0; i < n; i++) {
-        struct why why = {0};
-        if (act == rebuild && !plans[i].wanted)
-            continue;
-        int r = act(s, &plans[i], &why);
+        const struct audit *a = &plans[i].audit;
+        int r = act(s, &plans[i], o);
         if (r < 0)
             return r;
         if (r > 0) {
-            fprintf(stderr, "%s: partition %d: %s\n", command.name, (int)plans[i].key.partition, why.text);
+            fprintf(stderr, "%s: partition %d: %s\n", command.name, (int)a->key.partition, a->why.text);
             status = EX_UNAVAILABLE;
         }
     }
+    return status;
+}
+
+static int act(struct servers *s, struct plan *plans, int32_t n, const struct options *o)
+{
+    int status = each_partition(s, plans, n, o, plan);
+    if (status)
+        return status;
+    warn_of_members(s);
+    if (!confirmed(o))
+        return EX_USAGE;
+    if ((status = each_partition(s, plans, n, o, rebuild)) == 0)
+        puts("Start engaged now, or again if it runs: it replays from there.");
     return status;
 }
 
@@ -231,15 +214,13 @@ static int run(struct servers *s, const struct options *o)
     _cleanup_free_ struct plan *plans = calloc((size_t)(end - first), sizeof *plans);
     if (!plans)
         return ERR_NOMEM;
+    for (int32_t i = 0; i < end - first; i++) {
+        plans[i].audit.servers = s;
+        plans[i].audit.key = (struct part_key){.topic = s->at.config->source.topic, .partition = first + i};
+    }
+    status = act(s, plans, end - first, o);
     for (int32_t i = 0; i < end - first; i++)
-        plans[i].key = (struct part_key){.topic = s->at.config->source.topic, .partition = first + i};
-    if ((status = each_partition(s, plans, end - first, plan)) != 0)
-        return status;
-    warn_of_members(s);
-    if (!confirmed(o))
-        return EX_USAGE;
-    if ((status = each_partition(s, plans, end - first, rebuild)) == 0)
-        puts("Start engaged now, or again if it runs: it replays from the start.");
+        audit_clear(&plans[i].audit);
     return status;
 }
 

@@ -1,5 +1,6 @@
 """engagectl audit finds what is wrong with the outputs, and nothing else; engagectl rebuild brings lost states back."""
 import json
+import re
 import subprocess
 
 import pytest
@@ -209,34 +210,80 @@ signals: {buy: [purchase], see: [page_view]}
 stages: {new: , buyer: , fan: }
 transitions:
   - {name: first, from: new, to: buyer, when: buy}
+  - {name: praise, from: buyer, to: fan, when: see, if: count(see) >= 3}
   - {name: cold, from: [buyer, fan], to: new, quiet: 10d}
 triggers: [{name: hello, campaign: c, enter: buyer}]
 """
-VERSION_2 = VERSION_1.replace("version: 1", "version: 2").replace(
-    ", fan: }", ", lover: }\nmigrate: {fan: lover}").replace("[buyer, fan]", "[buyer, lover]").replace(
-    "triggers:", """  - {name: love, from: buyer, to: lover, if: count(see) >= 2}
-triggers:""").replace("10d", "20d")
+VERSION_2 = VERSION_1.replace("version: 1", "version: 2\nmigrate: {fan: lover}").replace("fan: }", "lover: }").replace(
+    "fan", "lover").replace("{lover: lover}", "{fan: lover}").replace("10d", "20d").replace(">= 3", ">= 2")
+VERSION_3 = VERSION_2.replace("version: 2\nmigrate: {fan: lover}", "version: 3\nmigrate: {lover: devotee}").replace(
+    "lover: }", "devotee: }").replace("to: lover", "to: devotee").replace("[buyer, lover]", "[buyer, devotee]").replace(
+    "enter: buyer", "enter: devotee, once: ever")
 OTHER = VERSION_1.replace("model: turns", "model: other").replace("quiet: 10d", "quiet: 30d")
 
 
+class Changes:
+    """An app whose model goes from version to version, while another comes, goes, and comes again."""
+
+    def __init__(self, make_app, rng, folder, events=1000):
+        self.files = {"v1": VERSION_1, "v2": VERSION_2, "v3": VERSION_3, "other": OTHER}
+        for name, text in self.files.items():
+            self.files[name] = folder / f"{name}.yaml"
+            self.files[name].write_text(text)
+        self.app = make_app(self.files["v1"])
+        self.customers = streams.customers(rng, 100)
+        self.events = list(streams.history(rng, self.customers, 5 * events))
+        self.rest = iter(self.events)
+        self.number = events
+
+    def work(self, *models, customers=None, events=None):
+        """A daemon with these models steps the next events, all or those of some customers, and stops."""
+        self.configure(*models)
+        next_events = [event for event, _ in zip(self.rest, range(events or self.number))]
+        streams.feed(self.app.feeder(), [event for event in next_events if not customers or event[0] in customers])
+        self.app.start_live()
+        self.app.await_caught_up()
+        self.app.daemons.pop().stop()
+
+    def configure(self, *models):
+        self.app.config["models"] = [str(self.files[name]) for name in models]
+        self.app.write_config()
+
+    def published(self):
+        return [(record.topic(), record.partition(), record.offset(), record.value())
+                for topic in self.app.outputs for record in self.app.servers.read(topic)]
+
+    def seen(self):
+        """What show tells of each customer, the statistics, and how far the cursors are."""
+        shown = {}
+        for customer in self.customers:
+            status, out, err = engagectl(self.app, "show", "--format", "json", customer)
+            shown[customer] = (status, out, err)
+        counted = []
+        for partition in range(self.app.partitions):
+            stat = self.app.servers.redis.hgetall(self.app.key(partition, "stat"))
+            cursor = self.app.cursor(partition)
+            counted.append({name: value for name, value in stat.items() if int(value)})
+            counted.append({name: value for name, value in cursor.items()
+                            if name in ("clock", "start", "program") or name.startswith("customers:")})
+        return shown, counted
+
+
 def test_changes_of_program(make_app, rng, tmp_path):
-    """A model changes, another comes, goes, and comes again: the audit follows, customers and deadlines included."""
-    files = {name: tmp_path / f"{name}.yaml" for name in ("v1", "v2", "other")}
-    for name, text in (("v1", VERSION_1), ("v2", VERSION_2), ("other", OTHER)):
-        files[name].write_text(text)
-    app = make_app(files["v1"])
-    events = list(streams.history(rng, streams.customers(rng, 100), 4000))
-    for i, models in enumerate((["v1"], ["v2", "other"], ["v2"], ["other", "v2"])):
-        app.config["models"] = [str(files[name]) for name in models]
-        streams.feed(app.feeder(), events[1000 * i:1000 * (i + 1)])
-        app.start_live()
-        app.await_caught_up()
-        app.daemons.pop().stop()
-        assert_clean(app, sum(len(app.servers.read(topic)) for topic in app.outputs))
-    status, _, err = engagectl(app, "rebuild", "--yes")
-    assert status == UNAVAILABLE and "change of program" in err and app.cursor(0), err
+    """The audit follows changes of version and of models, customers and deadlines included."""
+    changes = Changes(make_app, rng, tmp_path)
+    app = changes.app
+    for models in (["v1"], ["v2", "other"], ["v2"], ["other", "v3"]):
+        changes.work(*models)
+        assert_clean(app, len(changes.published()))
+    assert {b'"to":"fan"', b'"to":"lover"', b'"to":"devotee"'} <= {
+        text for _, _, _, value in changes.published() for text in re.findall(rb'"to":"\w+"', value)}
     status, _, err = engagectl(app, "audit", "--set", "time.grace=1h")
     assert status == UNAVAILABLE and "grace" in err, err
+    gone = Topic(app, app.outputs[0])
+    record = gone.records[3]
+    gone.make_again([other for other in gone.records if other is not record])
+    assert_found(app, header(record, "engaged-id"), missing=1)
 
 
 # ---- rebuild
@@ -267,6 +314,30 @@ def test_rebuild(make_app, rng, request):
     outputs, states = oracle.settle(app, [reference.Model.load(LIFECYCLE)])
     print(f"{outputs} outputs and {states} states agree")
     assert_clean(app, outputs)
+
+
+@pytest.mark.parametrize("last", [["v3"], ["other", "v3"]], ids=["other-gone", "other-back"])
+def test_rebuild_across_changes_of_program(make_app, rng, tmp_path, last):
+    """Redis loses everything after two versions with renamed stages: states, counts and outputs are as they were."""
+    changes = Changes(make_app, rng, tmp_path)
+    app = changes.app
+    changes.work("v1")
+    changes.work("v2", "other", customers=changes.customers[:60])
+    changes.work(*last, customers=changes.customers[:30])       # the others wait in the states of former versions
+    seen, published = changes.seen(), changes.published()
+    app.servers.redis.flushall()
+    changes.configure("v2", "other")
+    status, _, err = engagectl(app, "rebuild", "--yes")
+    assert status == UNAVAILABLE and "at work last" in err and not app.cursor(0), err
+    changes.configure(*last)
+    rebuild(app)
+    app.start().says("replay over", times=app.partitions)
+    app.await_caught_up()
+    app.daemons.pop().stop()
+    assert changes.published() == published
+    assert changes.seen() == seen
+    changes.work("other", "v3")                                 # all customers, and the other model is back
+    assert_clean(app, len(changes.published()))
 
 
 def test_rebuild_beside_a_running_daemon(make_app, rng):

@@ -96,7 +96,7 @@ static int check_topics(struct app *a)
         if (r == PORT_OK)
             return 0;
         if (r < 0)
-            return EX_OSERR;
+            return EX_SOFTWARE;
         log_note(r == PORT_REFUSED ? NOTE_ERROR : NOTE_WARNING, LOG_MESSAGE(why.text));
         if (r == PORT_REFUSED)
             return EX_CONFIG;
@@ -117,7 +117,7 @@ static int start_workers(struct app *a)
     a->counters = calloc(n, sizeof *a->counters);
     a->board = status_board_new(c->app, c->instance, a->nworkers, (int64_t)time(NULL) * 1000);
     if (!a->workers || !a->counters || !a->board)
-        return EX_OSERR;
+        return EX_SOFTWARE;
     for (int i = 0; i < a->nworkers; i++) {
         struct worker *w = &a->workers[i];
         w->index = i;
@@ -127,7 +127,7 @@ static int start_workers(struct app *a)
         w->board = a->board;
         a->counters[i] = &w->counters;
         if (worker_start(w))
-            return EX_OSERR;
+            return EX_SOFTWARE;
     }
     log_note(NOTE_INFO, LOG_MESSAGE("started"), LOG_TEXT("version", ENGAGED_VERSION), LOG_TEXT("app", c->app),
              LOG_TEXT("instance", c->instance), LOG_INT("workers", a->nworkers), LOG_INT("partitions", a->partitions),
@@ -147,7 +147,7 @@ static int start_http(struct app *a)
     int r = http_start(&o, &a->http, &why);
     if (r > 0)
         log_note(NOTE_ERROR, LOG_MESSAGE(why.text));
-    return r == 0 ? 0 : r > 0 ? EX_UNAVAILABLE : EX_OSERR;
+    return r == 0 ? 0 : r > 0 ? EX_UNAVAILABLE : EX_SOFTWARE;
 }
 
 // 0, a status, or -1: asked to end.
@@ -157,7 +157,7 @@ static int app_start(struct app *a)
     if (status == 0)
         status = start_workers(a);
     if (status == 0 && !(a->lookup = lookup_new(a->config, a->partitions)))
-        status = EX_OSERR;
+        status = EX_SOFTWARE;
     return status ? status : start_http(a);
 }
 
@@ -259,7 +259,7 @@ static int resume(struct app *a)
         atomic_store(&a->workers[i].stop, false);
         atomic_store(&a->workers[i].ended, false);
         if (worker_start(&a->workers[i]))
-            return EX_OSERR;
+            return EX_SOFTWARE;
     }
     return 0;
 }

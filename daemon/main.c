@@ -20,8 +20,10 @@ int main(int argc, char **argv)
     diags_clear(&d);
     if (text)
         fputs(text, stderr);
+    if (r < 0)
+        fputs("engaged: out of memory\n", stderr);
     if (r)
-        return r > 0 ? EX_CONFIG : EX_OSERR;
+        return r > 0 ? EX_CONFIG : EX_SOFTWARE;
     if (o.check_config) {
         config_free(config);
         return EX_OK;

@@ -102,15 +102,22 @@ static void fill_part(const struct running *r, const struct engine_part *from, s
 {
     const struct config *c = r->w->config;
     struct part_key key = {.topic = c->source.topic, .partition = from->partition};
-    *to = (struct status_part){.topic = key.topic, .partition = key.partition, .state = from->state,
-                               .owner = from->owner, .reason = from->reason, .offset = from->cursor,
-                               .end = kafka_log_end(r->log, &key), .clock = from->clock, .n = from->n,
-                               .stats = stats, .nstats = from->state == PART_TAKING ? 0 : nstats};
+    *to = (struct status_part){.topic = key.topic,
+                               .partition = key.partition,
+                               .state = from->state,
+                               .owner = from->owner,
+                               .reason = from->reason,
+                               .offset = from->cursor,
+                               .end = kafka_log_end(r->log, &key),
+                               .clock = from->clock,
+                               .n = from->n,
+                               .stats = stats,
+                               .nstats = from->state == PART_TAKING ? 0 : nstats};
     for (int m = 0; m < c->program.nmodels; m++)
         to->customers += from->customers[m];
     for (size_t i = 0; i < nstats; i++)
-        stats[i] = (struct status_stat){.field = engine_stat_name(r->engine, i), .value = from->stats[i],
-                                        .campaign = r->campaigns[i]};
+        stats[i] = (struct status_stat){
+            .field = engine_stat_name(r->engine, i), .value = from->stats[i], .campaign = r->campaigns[i]};
 }
 
 static void publish_status(struct running *r)
@@ -126,8 +133,14 @@ static void publish_status(struct running *r)
     for (size_t i = 0; i < n; i++)
         fill_part(r, &from[i], stats + i * r->nstats, r->nstats, &parts[i]);
     bool redis = redis_store_ping(r->store, &why) == PORT_OK, kafka = engine_reads(r->engine);
-    struct status_worker w = {.worker = r->w->index, .kafka = kafka, .redis = redis, .parts = parts, .nparts = n,
-                              .trouble = !kafka ? "no broker of Kafka answers" : redis ? "" : why.text};
+    struct status_worker w = {.worker = r->w->index,
+                              .kafka = kafka,
+                              .redis = redis,
+                              .parts = parts,
+                              .nparts = n,
+                              .trouble = !kafka  ? "no broker of Kafka answers"
+                                         : redis ? ""
+                                                 : why.text};
     status_publish(r->w->board, &w);
     r->published_ms = mono_ms(NULL);
 }
@@ -149,17 +162,34 @@ static struct engine *engine_make(struct running *r)
 {
     const struct config *c = r->w->config;
     struct engine_config config = {
-        .program = &c->program, .app = c->app, .source = c->source.topic, .partitions = r->w->partitions,
-        .reset_latest = c->source.reset == RESET_LATEST, .transitions = c->outputs.transitions,
-        .triggers = c->outputs.triggers, .dead_letters = c->outputs.dead_letters, .journal = c->outputs.journal,
-        .campaigns = c->outputs.campaigns, .ncampaigns = c->outputs.ncampaigns,
-        .format = c->outputs.format, .binary = c->outputs.cloudevents == CLOUDEVENTS_BINARY,
-        .max_age_ms = c->outputs.max_age_ms, .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
-        .batch_events = (size_t)c->batch_events, .flush_customers = (size_t)c->flush_customers,
-        .flush_every_ms = c->flush_every_ms, .cache_bytes = (size_t)c->cache_bytes / (size_t)r->w->nworkers,
+        .program = &c->program,
+        .app = c->app,
+        .source = c->source.topic,
+        .partitions = r->w->partitions,
+        .reset_latest = c->source.reset == RESET_LATEST,
+        .transitions = c->outputs.transitions,
+        .triggers = c->outputs.triggers,
+        .dead_letters = c->outputs.dead_letters,
+        .journal = c->outputs.journal,
+        .campaigns = c->outputs.campaigns,
+        .ncampaigns = c->outputs.ncampaigns,
+        .format = c->outputs.format,
+        .binary = c->outputs.cloudevents == CLOUDEVENTS_BINARY,
+        .max_age_ms = c->outputs.max_age_ms,
+        .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
+        .batch_events = (size_t)c->batch_events,
+        .flush_customers = (size_t)c->flush_customers,
+        .flush_every_ms = c->flush_every_ms,
+        .cache_bytes = (size_t)c->cache_bytes / (size_t)r->w->nworkers,
     };
-    struct ports ports = {.log = &kafka_log_ops, .sink = &kafka_sink_ops, .store = &redis_store_ops, .world = &world,
-                          .log_ctx = r->log, .sink_ctx = r->sink, .store_ctx = r->store, .world_ctx = r};
+    struct ports ports = {.log = &kafka_log_ops,
+                          .sink = &kafka_sink_ops,
+                          .store = &redis_store_ops,
+                          .world = &world,
+                          .log_ctx = r->log,
+                          .sink_ctx = r->sink,
+                          .store_ctx = r->store,
+                          .world_ctx = r};
     return engine_new(&config, &ports, &r->w->counters);
 }
 
@@ -175,11 +205,11 @@ static int ports_make(struct running *r)
     if (result > 0)
         world_note(r, NOTE_ERROR, NULL, why.text);
     if (result)
-        return result > 0 ? EX_CONFIG : EX_OSERR;
+        return result > 0 ? EX_CONFIG : EX_SOFTWARE;
     r->store = redis_store_new(&w->redis);
     if (!r->store || kafka_sink_new(&w->kafka, kafka_log_group(r->log), &r->sink) || !(r->engine = engine_make(r)) ||
         campaigns_make(r))
-        return EX_OSERR;
+        return EX_SOFTWARE;
     struct log_events events = engine_events(r->engine);
     kafka_log_listen(r->log, &events);
     return 0;
@@ -193,7 +223,7 @@ static int sink_prepare(struct running *r)
     while ((result = kafka_sink_prepare(r->sink, &why)) != PORT_OK && !atomic_load(&r->w->stop)) {
         world_note(r, result == PORT_REFUSED ? NOTE_ERROR : NOTE_WARNING, NULL, why.text);
         if (result == PORT_REFUSED || result < 0)
-            return result < 0 ? EX_OSERR : EX_CONFIG;
+            return result < 0 ? EX_SOFTWARE : EX_CONFIG;
         nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
         status_progress(r->w->board, r->w->index, mono_ms(NULL));
     }
@@ -227,7 +257,7 @@ static int run(struct running *r)
         status_progress(w->board, w->index, mono_ms(NULL));
         if (result < 0) {
             world_note(r, NOTE_ERROR, NULL, result == ERR_NOMEM ? "out of memory" : "a broken invariant");
-            status = result == ERR_NOMEM ? EX_OSERR : EX_SOFTWARE;
+            status = EX_SOFTWARE;
         } else if (shares_instance(r)) {
             status = EX_CONFIG;
         }
@@ -258,15 +288,24 @@ static void *thread_main(void *arg)
 int worker_start(struct worker *w)
 {
     const struct config *c = w->config;
-    w->kafka = (struct kafka_options){
-        .brokers = c->kafka.brokers, .app = c->app, .instance = c->instance, .worker = w->index,
-        .properties = c->kafka.properties, .nproperties = c->kafka.nproperties, .source = c->source.topic,
-        .journal = c->outputs.journal, .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
-        .transaction_timeout_ms = KAFKA_TRANSACTION_TIMEOUT_MS};
+    w->kafka = (struct kafka_options){.brokers = c->kafka.brokers,
+                                      .app = c->app,
+                                      .instance = c->instance,
+                                      .worker = w->index,
+                                      .properties = c->kafka.properties,
+                                      .nproperties = c->kafka.nproperties,
+                                      .source = c->source.topic,
+                                      .journal = c->outputs.journal,
+                                      .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
+                                      .transaction_timeout_ms = KAFKA_TRANSACTION_TIMEOUT_MS};
     for (int i = 0; i < c->program.nmodels; i++)
         w->models[i] = c->program.models[i]->name;
-    w->redis = (struct redis_options){.app = c->app, .url = &c->redis.url, .timeout_ms = (int)c->redis.timeout_ms,
-                                      .client = "engaged", .models = w->models, .nmodels = c->program.nmodels};
+    w->redis = (struct redis_options){.app = c->app,
+                                      .url = &c->redis.url,
+                                      .timeout_ms = (int)c->redis.timeout_ms,
+                                      .client = "engaged",
+                                      .models = w->models,
+                                      .nmodels = c->program.nmodels};
     if (pthread_create(&w->thread, NULL, thread_main, w))
         return ERR_NOMEM;
     w->started = true;

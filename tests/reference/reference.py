@@ -71,6 +71,14 @@ def parse_time(text):
     return ms
 
 
+def parse_milliseconds(text):
+    """The whole number that a JSON number is, however it is written: 1000, 1000.0 and 1e3 are the same."""
+    exact = decimal.Decimal(text)
+    if exact and (exact.adjusted() > 18 or exact != exact.to_integral_value()):
+        raise BadEvent(f"not whole milliseconds: {text}")
+    return int(exact) if exact else 0
+
+
 def format_time(ms):
     moment = EPOCH + timedelta(milliseconds=ms)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
@@ -166,12 +174,12 @@ def parse_event(line, preset="plain", fields=None):
         if not isinstance(found.get(name), str) or not found[name]:
             raise BadEvent(f"{name} is missing or no string")
     time = found.get("time")
-    if isinstance(time, Number) and re.fullmatch(r"-?\d+", time.text):
-        time = int(time.text)
+    if isinstance(time, Number):
+        time = parse_milliseconds(time.text)
     elif isinstance(time, str):
         time = parse_time(time)
     else:
-        raise BadEvent("time is missing, or neither RFC 3339 nor integer milliseconds")
+        raise BadEvent("time is missing, or neither RFC 3339 nor whole milliseconds")
     properties = found.get("properties")
     return Event(found["customer"], found["type"], time, found.get("value"),
                  properties if isinstance(properties, dict) else {}, found.get("id"))

@@ -362,8 +362,12 @@ def test_reading_events():
     assert read('{"userId":"u","type":"page","timestamp":"1970-01-01T00:00:00Z"}', "segment").type == "page"
     fields = {"customer": ["/who/id", "/a~1b"], "type": "/list/1", "time": "/t"}
     assert read('{"a/b":"c","list":[0,"x"],"t":5}', fields=fields) == reference.Event("c", "x", 5)
+    for written in ("1000", "1e3", "1000.0", "1.00000E+3", "0.01e5", "100000e-2"):
+        assert read('{"customer":"c","type":"t","time":%s}' % written).time == 1000
+    assert read('{"customer":"c","type":"t","time":0e99}').time == 0
     for bad in ("", "[]", '{"customer":"c","type":"t"}', '{"type":"t","time":1}', '{"customer":"c","time":1}',
-                '{"customer":"c","type":"t","time":"yesterday"}', '{"customer":"c","type":"t","time":1.5}'):
+                '{"customer":"c","type":"t","time":"yesterday"}', '{"customer":"c","type":"t","time":1.5}', '{"customer":"c","type":"t","time":1e-1}',
+                '{"customer":"c","type":"t","time":1e99}'):
         with pytest.raises(reference.BadEvent):
             read(bad)
 

@@ -5,6 +5,8 @@ always bounded: `eventually` asks again until the answer is true, and fails with
 """
 import contextlib
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -112,6 +114,18 @@ class Servers:
         finally:
             self.redis.config_set(name, former)
 
+    @contextlib.contextmanager
+    def redis_forgets(self):
+        """What Redis acknowledges in this block is lost: it is killed, and comes back with its files of before."""
+        files, older = self.folder / "redis" / "appendonlydir", self.folder / "redis" / "older"
+        with self.redis_setting("auto-aof-rewrite-percentage", 0):
+            eventually(lambda: not self.redis.info("persistence")["aof_rewrite_in_progress"], "the end of a rewrite")
+            shutil.copytree(files, older)       # perhaps in the middle of a command, as a power failure leaves it
+            yield
+            with self.away("redis"):
+                shutil.rmtree(files)
+                older.rename(files)
+
     def client(self, **properties):
         """What every client of Kafka here has in common."""
         return {"bootstrap.servers": self.kafka, "log_level": 2, "reconnect.backoff.max.ms": 500,
@@ -176,6 +190,33 @@ class Reader:
         return self.records
 
 
+class Recovery:
+    """How long after a fault's end (now, or `since`) the first transition comes that was not there, in any of these
+    partitions."""
+
+    def __init__(self, app, fault, since=None, partitions=None):
+        self.fault, self.since = fault, since or time.monotonic()
+        ends = app.servers.ends(app.outputs[0], app.partitions)     # what is not committed yet ends there, too
+        self.consumer = Consumer(app.servers.client(
+            group_id="recovery", enable_auto_commit=False, isolation_level="read_committed", auto_offset_reset="error",
+            fetch_wait_max_ms=20))
+        self.consumer.assign([TopicPartition(app.outputs[0], p, ends[p]) for p in partitions or range(len(ends))])
+
+    def took(self, until=None):
+        """Waits for it, and prints it. None if it has not come until then (monotonic)."""
+        try:
+            end = until or time.monotonic() + WAIT_S
+            while (left := end - time.monotonic()) > 0:
+                if any(record.error() is None for record in self.consumer.consume(1, min(left, 1))):
+                    took = time.monotonic() - self.since
+                    print(f"recovery after {self.fault}: {took:.2f} s")
+                    return took
+            assert until, f"no output within {WAIT_S} s after {self.fault}"
+            return None
+        finally:
+            self.consumer.close()
+
+
 class Feeder:
     """Puts events into a topic: all of a customer into one partition, in order, each once, whatever Kafka does."""
 
@@ -224,6 +265,11 @@ class Daemon:
             file.seek(self.log_start)
             return file.read()
 
+    def takings(self, since=0):
+        """(partition, offset) of each time that it has taken a partition, in the log from this character on."""
+        return [(int(partition), int(offset)) for offset, partition in
+                re.findall(r"taken at offset (\d+).* partition=(\d+)", self.log()[since:])]
+
     def runs(self):
         return self.process.poll() is None
 
@@ -270,6 +316,7 @@ class App:
 
     def __init__(self, servers, folder, name, model, partitions=2, source_config=None, **config):
         self.servers, self.folder, self.partitions = servers, folder, partitions
+        self.redis = None       # the client of another Redis than the servers', if states are there
         self.name = f"{name}-{uuid.uuid4().hex[:8]}"
         self.source = f"{self.name}.events"
         self.models = [Path(model)] if isinstance(model, (str, Path)) else [Path(one) for one in model]
@@ -321,18 +368,20 @@ class App:
         return f"{{{self.name}:{self.source}:{partition}}}:{rest}"
 
     def cursor(self, partition):
-        found = self.servers.redis.hgetall(self.key(partition, "cursor"))
+        found = (self.redis or self.servers.redis).hgetall(self.key(partition, "cursor"))
         return {name.decode(): value.decode() for name, value in found.items()}
 
+    def offsets(self):
+        """How far the states go, by partition."""
+        return [int(self.cursor(p).get("offset", -1)) for p in range(self.partitions)]
+
     def caught_up(self):
-        ends = self.servers.ends(self.source, self.partitions)
-        return all(int(self.cursor(p).get("offset", -1)) == end for p, end in enumerate(ends))
+        return self.offsets() == self.servers.ends(self.source, self.partitions)
 
     def await_caught_up(self, seconds=WAIT_S):
         """Until the states take every event of the source into account."""
         def behind():
-            return [(self.cursor(p).get("offset"), end)
-                    for p, end in enumerate(self.servers.ends(self.source, self.partitions))]
+            return list(zip(self.offsets(), self.servers.ends(self.source, self.partitions)))
 
         def done():
             running = [daemon for daemon in self.daemons if daemon.runs()]

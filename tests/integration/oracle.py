@@ -90,7 +90,7 @@ def unpack_id(field):
 
 def stored_states(app, models):
     """Every state in Redis; the counts beside them must fit."""
-    found, redis = {}, app.servers.redis
+    found, redis = {}, app.redis or app.servers.redis
     for partition in range(app.partitions):
         cursor = app.cursor(partition)
         for number, model in enumerate(models):

@@ -1,6 +1,5 @@
 """Kafka, Redis or a daemon gone, back, frozen, full or wiped: nothing lost or twice, or a halt that says why."""
 import json
-import signal
 
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
@@ -9,38 +8,7 @@ import harness
 import oracle
 import reference
 import streams
-
-MODEL = harness.MODELS / "lifecycle.yaml"
-DAY_MS = streams.DAY_MS
-SHORT_SESSION = {"kafka": {"properties": {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}}}
-
-
-class Load:
-    """An app under a steady stream of events, until it is asked whether what came out is the reference's."""
-
-    def __init__(self, app, rng, seconds=120):
-        self.app, number = app, 1000 * seconds
-        stream = streams.history(rng, streams.customers(rng, 800), number, span_ms=number * DAY_MS // 20)
-        self.flow = streams.Flow(app.feeder(), stream, number, seconds)
-        self.some_more()
-
-    def some_more(self):
-        """Until outputs come that were not there when it was asked."""
-        counted = sum(self.app.servers.ends(self.app.outputs[0], self.app.partitions))
-        harness.eventually(lambda: sum(self.app.servers.ends(self.app.outputs[0], self.app.partitions)) > counted,
-                           lambda: f"more transitions than {counted}")
-
-    def agrees(self):
-        self.flow.finish(enough=True)
-        return agrees(self.app)
-
-
-def agrees(app):
-    return oracle.settle(app, [reference.Model.load(model) for model in app.models])
-
-
-def feed(app, rng, events):
-    streams.feed(app.feeder(), streams.history(rng, streams.customers(rng, events // 9), events))
+from load import MODEL, SHORT_SESSION, Load, agrees, feed
 
 
 @pytest.mark.parametrize("server", ["kafka", "redis"])
@@ -63,7 +31,7 @@ def test_away_under_load(make_app, servers, rng, server):
     with servers.away(server):
         warned = daemon.log().count("level=warning")
         harness.eventually(lambda: daemon.log().count("level=warning") > warned, "a warning that it is away")
-    load.some_more()
+    harness.Recovery(app, f"{server} was away").took()
     load.agrees()
 
 
@@ -75,7 +43,7 @@ def test_restarts_under_load(make_app, servers, rng, server):
     load = Load(app, rng)
     for _ in range(2):
         servers.restart(server)
-        load.some_more()
+        harness.Recovery(app, f"an orderly restart of {server}").took()
     load.agrees()
 
 
@@ -101,46 +69,6 @@ def test_sigterm_leaves_no_replay(make_app, rng):
         print(f"ended {daemon.stop():.1f} s after SIGTERM")
         daemon = app.start_live()
         assert "replaying" not in daemon.log()
-    load.agrees()
-
-
-def test_one_two_one(make_app, rng):
-    """A second daemon joins, takes its share, and leaves; then the first is killed and comes back."""
-    app = make_app(MODEL, partitions=4, **SHORT_SESSION)
-    one = app.start_live("one")
-    load = Load(app, rng)
-    two = app.start("two")
-    two.says("taken at offset", times=2)
-    load.some_more()
-    two.stop()
-    one.says("taken at offset", times=4 + 2 + 4)     # all; its own share while two was there; all again
-    load.some_more()
-    two = app.start("two")
-    two.says("taken at offset", times=2)
-    one.kill()
-    two.says("taken at offset", times=2 + 4)
-    one = app.start("one")
-    one.says("taken at offset", times=2)
-    load.agrees()
-
-
-def test_zombie(make_app, rng, request):
-    """A daemon frozen for longer than its session wakes up when its partitions are another's: it can harm nothing."""
-    rounds = 30 if request.config.getoption("--long") else 2
-    app = make_app(MODEL, workers=1, **SHORT_SESSION)
-    frozen, other = app.start_live("one"), None
-    load = Load(app, rng, 1000)
-    for _ in range(rounds):
-        frozen.signal(signal.SIGSTOP)
-        other = other or app.start("two")
-        other.says_more("taken at offset", times=app.partitions)
-        load.some_more()
-        lost = frozen.log().count("msg=lost")
-        frozen.signal(signal.SIGCONT)
-        frozen.says("msg=lost", times=lost + 1)
-        frozen.says_more("taken at offset")
-        load.some_more()
-        frozen, other = other, frozen
     load.agrees()
 
 
@@ -269,14 +197,3 @@ def test_redis_wiped_while_running(make_app, servers, rng):
     expected = oracle.expect(app, models).outputs
     wrong += [key for key, outputs in found.items() if outputs != expected.get(key, [])[:len(outputs)]]
     assert found and not wrong, wrong[:5]
-
-
-def test_one_instance_twice(make_app):
-    """Two daemons with the same instance: one gives up and says so, instead of both fencing each other for ever."""
-    app = make_app(MODEL)
-    first = app.start_live("one")
-    second = harness.Daemon(first.config, app.folder / "double.log")
-    app.daemons.append(second)
-    harness.eventually(lambda: not (first.runs() and second.runs()), "the end of one of them")
-    loser = first if not first.runs() else second
-    assert loser.process.returncode == 78 and "same `instance`" in loser.log(), loser.log()

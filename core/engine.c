@@ -466,9 +466,14 @@ int engine_run(struct engine *e, int wait_ms)
     e->reads = r == PORT_OK;
     if (r != PORT_OK)
         note(e, NOTE_WARNING, NULL, "reading the log: %s", why.text);
-    for (size_t i = 0; r == PORT_REFUSED && i < e->nparts; i++) // whose events are gone?
-        if (part_running(e->parts[i]))
-            part_log_reaches(e, e->parts[i], e->parts[i]->position, &why);
+    for (size_t i = 0; r == PORT_REFUSED && i < e->nparts; i++) { // whose events are gone?
+        struct part *p = e->parts[i];
+        int stored = part_running(p) ? part_make_room(e, p) : 0; // what was stepped could not be stepped again
+        if (stored < 0)
+            return stored;
+        if (part_running(p))
+            part_log_reaches(e, p, p->position, &why);
+    }
     round_begin(e);
     bool backlog = n >= e->batch / 2 && n > 1;
     if ((r = step_records(e, records, n)) < 0 || (r = sweep_parts(e, backlog)) < 0)

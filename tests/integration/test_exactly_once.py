@@ -1,6 +1,8 @@
 """The promise: through kill -9 at any moment, every transition and trigger once, and every state right."""
 import json
 import statistics
+import subprocess
+import time
 
 import harness
 import oracle
@@ -13,12 +15,16 @@ PULSE = harness.Path(__file__).with_name("pulse.yaml")
 
 def kill_while(app, flow, moments):
     """kill -9 at each of these moments, and a new start at once."""
-    daemon = app.start()
+    daemon, recovery = app.start_live(), None
     for moment in sorted(moments):
+        if recovery:
+            recovery.took(until=flow.started + moment)
         flow.wait_until(moment)
         assert daemon.runs(), f"engaged has ended by itself:\n{daemon.log()[-3000:]}"
         daemon.kill()
+        since = time.monotonic()
         daemon = app.start()
+        recovery = harness.Recovery(app, "kill -9 of the daemon", since)
     flow.finish()
 
 
@@ -62,3 +68,27 @@ def test_kills_at_least_once(make_app, rng):
     flow = streams.Flow(app.feeder(), streams.history(rng, streams.customers(rng, 1000), events), events, seconds)
     kill_while(app, flow, [rng.uniform(0.5, seconds - 1) for _ in range(4)])
     oracle.settle(app, [reference.Model.load(LIFECYCLE)])
+
+
+def test_kills_at_the_first_start(make_app, rng, request):
+    """kill -9 while a daemon makes its topics and cursors, and begins the journal: the next start is a first one still,
+    or goes on from a beginning that is whole."""
+    kills, apps, early = (100 if request.config.getoption("--long") else 20), [], 0
+    for number in range(kills):
+        if number % 2 == 0:
+            apps.append(app := make_app(LIFECYCLE, partitions=1, workers=1))
+            streams.feed(app.feeder(), streams.history(rng, streams.customers(rng, 20), 100))
+        daemon = app.start()
+        time.sleep(rng.uniform(0, rng.choice([0.1, 0.6])))      # any moment will do: at once, or until it has begun
+        daemon.kill()
+        early += "msg=\"start at offset" not in daemon.log()
+        if number % 2 == 1:
+            app.start()
+    for app in apps:
+        oracle.settle(app, [reference.Model.load(LIFECYCLE)])
+        journal = [json.loads(record.value())["kind"] for record in app.servers.read(f"{app.name}.journal")]
+        assert journal == ["start"]
+        done = subprocess.run([harness.BUILD / "engagectl", "audit", "--config", app.daemons[-1].config],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    print(f"{kills} kills at a first start, {early} before the journal had begun")

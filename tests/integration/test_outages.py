@@ -1,8 +1,10 @@
 """Kafka, Redis or a daemon gone, back, frozen, full or wiped: nothing lost or twice, or a halt that says why."""
+import contextlib
 import json
 
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
+from redis import OutOfMemoryError
 
 import harness
 import oracle
@@ -82,6 +84,58 @@ def test_redis_that_evicts_is_refused(make_app, servers, rng):
     agrees(app)
 
 
+def test_redis_that_begins_to_evict(make_app, servers, rng):
+    """The policy changes while the daemon works: noticed at once, before anything is evicted."""
+    app = make_app(MODEL)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    with servers.redis_setting("maxmemory-policy", "allkeys-lru"):
+        daemon.says("CONFIG SET maxmemory-policy noeviction")
+    harness.Recovery(app, "Redis might have evicted").took()
+    load.agrees()
+
+
+def evict_all(redis):
+    """Redis makes room for a key until there is nothing else."""
+    def empty():
+        with contextlib.suppress(OutOfMemoryError):
+            redis.set("other", "data")
+        return redis.dbsize() == 0
+    harness.eventually(empty, "everything evicted")
+
+
+def test_redis_that_has_evicted(make_app, servers, rng):
+    """States went: nothing goes on before somebody has looked, and then each partition halts that lacks some."""
+    app = make_app(MODEL)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    load.stored()
+    try:
+        with servers.redis_setting("maxmemory-policy", "allkeys-random"), servers.redis_setting("maxmemory", "1mb"):
+            daemon.says("maxmemory-policy is allkeys-random")
+            evict_all(servers.redis)
+        daemon.says("it has evicted")
+        assert "partition halted" not in daemon.log()
+    finally:
+        servers.redis.config_resetstat()
+    daemon.says("partition halted", times=app.partitions)
+    load.flow.finish(enough=True)
+    daemon.stop()
+    assert_as_far_as_it_goes(app)
+
+
+def test_redis_becomes_a_replica(make_app, servers, rng):
+    """Read-only, its data still there; then a master again."""
+    app = make_app(MODEL)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    servers.redis.replicaof("127.0.0.1", harness.free_port())
+    daemon.says("it is a replica")
+    servers.redis.replicaof("NO", "ONE")
+    harness.Recovery(app, "Redis was read-only").took()
+    load.agrees()
+
+
 def test_redis_without_memory(make_app, servers, rng):
     """Out of memory: nothing is half written, nothing lost, and it goes on by itself once there is memory."""
     app = make_app(MODEL)
@@ -89,6 +143,7 @@ def test_redis_without_memory(make_app, servers, rng):
     load = Load(app, rng)
     with servers.redis_setting("maxmemory", "1mb"):
         daemon.says("memory is full")
+    harness.Recovery(app, "Redis was out of memory").took()
     load.agrees()
 
 
@@ -192,6 +247,11 @@ def test_redis_wiped_while_running(make_app, servers, rng):
     daemon.says("partition halted: Redis has nothing of this partition", times=app.partitions)
     load.flow.finish(enough=True)
     daemon.stop()
+    assert_as_far_as_it_goes(app)
+
+
+def assert_as_far_as_it_goes(app):
+    """Nothing is published but the beginning of what must be."""
     models = [reference.Model.load(MODEL)]
     found, wrong = oracle.published(app, models)
     expected = oracle.expect(app, models).outputs

@@ -387,7 +387,6 @@ int main(void)
 {
     Suite *s = suite_create("redis");
     TCase *t = tcase_create("store");
-    tcase_set_timeout(t, 60);
     tcase_add_test(t, test_layout);
     tcase_add_test(t, test_other_models_are_passed_over);
     tcase_add_loop_test(t, test_refused_flush_writes_nothing, 0, REFUSALS);

@@ -341,7 +341,6 @@ int main(void)
 {
     Suite *s = suite_create("redis_connect");
     TCase *t = tcase_create("connect");
-    tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, test_settings, 0, SETTINGS);
     tcase_add_test(t, test_evictions);
     tcase_add_test(t, test_warnings);

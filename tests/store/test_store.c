@@ -361,7 +361,6 @@ int main(void)
 {
     Suite *s = suite_create("store");
     TCase *t = tcase_create("both");
-    tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, test_claim_returns_what_was_stored, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_claim_fences_the_former_owner, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_flush_and_load_want_the_right_n, 0, WORLD_KINDS);

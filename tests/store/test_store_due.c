@@ -180,7 +180,6 @@ int main(void)
 {
     Suite *s = suite_create("store_due");
     TCase *t = tcase_create("both");
-    tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, test_due, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_due_known_then_lowered, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_due_next, 0, WORLD_KINDS);

@@ -141,7 +141,6 @@ int main(void)
 {
     Suite *s = suite_create("cache");
     TCase *t = tcase_create("cache");
-    tcase_set_timeout(t, 60);
     tcase_add_test(t, test_random);
     tcase_add_test(t, test_buckets);
     suite_add_tcase(s, t);

@@ -336,7 +336,6 @@ int main(void)
 {
     Suite *suite = suite_create("event");
     TCase *t = tcase_create("records");
-    tcase_set_timeout(t, 60); // sanitizers are slow
     tcase_add_loop_test(t, test_record, 0, ROWS(records));
     tcase_add_loop_test(t, test_envelope, 0, ROWS(envelopes));
     tcase_add_test(t, test_header_without_value);

@@ -237,7 +237,6 @@ int main(void)
 {
     Suite *suite = suite_create("units");
     TCase *t = tcase_create("units");
-    tcase_set_timeout(t, 60); // sanitizers are slow
     tcase_add_loop_test(t, test_duration, 0, ROWS(durations));
     tcase_add_loop_test(t, test_duration_text, 0, ROWS(duration_texts));
     tcase_add_loop_test(t, test_time, 0, ROWS(times));

@@ -37,11 +37,11 @@ static void put_keys(struct redis_store *s, struct span tag, const struct flush 
 }
 
 // In the order in which they are done: what is known of a bucket first, then what may be earlier than that.
-enum due_kind { DUE_REMOVE, DUE_SET, DUE_LOWER, DUE_KINDS };
+enum due_kind { DUE_SET, DUE_LOWER, DUE_KINDS };
 
 static enum due_kind due_kind(const struct flush_due *d)
 {
-    return d->at == NEVER ? DUE_REMOVE : d->exact ? DUE_SET : DUE_LOWER;
+    return d->at == NEVER || d->exact ? DUE_SET : DUE_LOWER;
 }
 
 static void put_counts(struct redis_store *s, const struct flush *f)
@@ -51,7 +51,6 @@ static void put_counts(struct redis_store *s, const struct flush *f)
         dues[due_kind(&f->dues[i])]++;
     resp_u64(&s->out, redis_cursor_args(s->o.nmodels));
     resp_u64(&s->out, 2 * f->nstats);
-    resp_u64(&s->out, dues[DUE_REMOVE]);
     resp_u64(&s->out, 2 * dues[DUE_SET]);
     resp_u64(&s->out, 2 * dues[DUE_LOWER]);
     resp_u64(&s->out, f->nsplits);
@@ -82,7 +81,9 @@ static void put_dues(struct redis_store *s, const struct flush *f, enum due_kind
         const struct flush_due *d = &f->dues[i];
         if (due_kind(d) != kind)
             continue;
-        if (kind != DUE_REMOVE)
+        if (d->at == NEVER)
+            resp_text(&s->out, "+inf");
+        else
             resp_i64(&s->out, d->at);
         redis_put_member(&s->out, s->o.models[d->model], d->bucket);
     }

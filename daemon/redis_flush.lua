@@ -6,18 +6,17 @@
 -- checked, and only then is something written.
 --
 -- KEYS: cursor, due, stat; the buckets of each split, from and to; the bucket of each run of writes.
--- ARGV: owner, n, how many arguments the cursor, the statistics, and the dues to remove, to set and to lower
--- take, how many splits, and the length of each run as one byte; then, in this order:
+-- ARGV: owner, n, how many arguments the cursor, the statistics, and the dues to set and to lower take, how
+-- many splits, and the length of each run as one byte; then, in this order:
 -- cursor, statistics; of each split: HLEN of the old bucket, how many move; the moved fields with their
--- states; of each run: its fields with their states; dues to remove (member), to set and to lower (score,
--- member).
+-- states; of each run: its fields with their states; dues to set (+inf: to remove) and to lower (score, member).
 -- Returns OK, or {FENCED, owner, n} or {MISMATCH, bucket, HLEN}, with nothing written.
 local call = redis.call
 local cursor, due, stat = KEYS[1], KEYS[2], KEYS[3]
-local ncursor, nstat, nremove = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local nset, nlower, nsplits = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local runs = ARGV[9]
-local at = 9 -- the last argument taken
+local ncursor, nstat = tonumber(ARGV[3]), tonumber(ARGV[4])
+local nset, nlower, nsplits = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local runs = ARGV[8]
+local at = 8 -- the last argument taken
 
 -- Calls a command with the next n arguments, some at a time: unpack gives up at a few thousand.
 local function take(n, command, key, option)
@@ -89,8 +88,12 @@ for i = 1, string.len(runs) do
     at = last
 end
 
--- A bucket's score can be set, or removed as of now, and then lowered for what else is written to it.
-take(nremove, 'ZREM', due)
+-- A bucket's score can be set, or removed as of now, and then lowered for what else is written to it. What is
+-- to go goes last: a cluster's node that is handing a slot over refuses a key that is not there, and so one that
+-- vanished for a moment would end the script midway. (A split makes a new key: there it does not even begin.)
 take(nset, 'ZADD', due)
 take(nlower, 'ZADD', due, 'LT')
+if nset > 0 then
+    call('ZREMRANGEBYSCORE', due, '+inf', '+inf')
+end
 return 'OK'

@@ -45,7 +45,7 @@ static int parse_version(const char *text)
     return major * 10000 + minor * 100 + patch;
 }
 
-int redis_check_info(const char *info, struct redis_facts *ret, struct why *ret_why)
+int redis_check_info(const char *info, bool cluster, struct redis_facts *ret, struct why *ret_why)
 {
     char v[64];
     if (!*info_get(info, "redis_mode", v, sizeof(v)))
@@ -54,20 +54,23 @@ int redis_check_info(const char *info, struct redis_facts *ret, struct why *ret_
         return verdict(ret_why, PORT_REFUSED,
                        "this is a Sentinel, it keeps no data: write its address as "
                        "redis-sentinel://HOST:26379/MASTER in redis.url");
-    if (!strcmp(v, "cluster"))
+    if (cluster && strcmp(v, "cluster") != 0)
         return verdict(ret_why, PORT_REFUSED,
-                       "this is a node of a Redis Cluster, which is not yet supported: give "
-                       "redis.url a server with cluster-enabled no");
+                       "this is no node of a Redis Cluster: write its address as redis://HOST:PORT in redis.url");
+    if (!cluster && !strcmp(v, "cluster"))
+        return verdict(ret_why, PORT_REFUSED,
+                       "this is a node of a Redis Cluster: write redis-cluster://HOST:PORT in redis.url, or give it "
+                       "a server with cluster-enabled no");
     int version = parse_version(info_get(info, "redis_version", v, sizeof(v)));
     if (version < VERSION_MIN)
         return verdict(ret_why, PORT_REFUSED, "this Redis is version %s: 6.2 or newer is needed", *v ? v : "unknown");
     if (!strcmp(info_get(info, "loading", v, sizeof(v)), "1"))
         return verdict(ret_why, PORT_AWAY, "it is still loading its data");
     if (strcmp(info_get(info, "role", v, sizeof(v)), "master") != 0)
-        return verdict(ret_why, PORT_AWAY,
-                       "it is a replica (role %s), states go to the master only: give redis.url "
-                       "the master's address, or use redis-sentinel://",
-                       *v ? v : "unknown");
+        return verdict(ret_why, PORT_AWAY, "it is a replica (role %s), states go to the master only: %s",
+                       *v ? v : "unknown",
+                       cluster ? "the cluster is asked again who that is"
+                               : "give redis.url the master's address, or use redis-sentinel://");
     if (strcmp(info_get(info, "maxmemory_policy", v, sizeof(v)), "noeviction") != 0)
         return verdict(ret_why, PORT_REFUSED,
                        "its maxmemory-policy is %s: it may drop states unasked. "
@@ -84,32 +87,37 @@ int redis_check_info(const char *info, struct redis_facts *ret, struct why *ret_
     return 0;
 }
 
-void redis_check_settings(const char *info, const struct redis_settings *s,
+void redis_check_settings(const char *where, const char *info, const struct redis_settings *s,
                           void (*note)(void *arg, enum note_level level, const char *text), void *arg)
 {
-    char v[64], text[256];
+    char v[64], text[512];
     if (!note)
         return;
-    if (strcmp(info_get(info, "aof_enabled", v, sizeof(v)), "1") != 0)
-        note(arg, NOTE_WARNING,
-             "Redis keeps no append-only file: after its crash all events since its last snapshot "
-             "must be stepped again. CONFIG SET appendonly yes, and in redis.conf");
-    else if (!strcmp(s->appendfsync, "no"))
-        note(arg, NOTE_WARNING,
-             "Redis leaves it to the system when its append-only file reaches the disk: after a "
-             "crash many events must be stepped again. CONFIG SET appendfsync everysec");
+    if (strcmp(info_get(info, "aof_enabled", v, sizeof(v)), "1") != 0) {
+        snprintf(text, sizeof(text),
+                 "Redis at %s keeps no append-only file: after its crash all events since its last snapshot must be "
+                 "stepped again. CONFIG SET appendonly yes, and in redis.conf",
+                 where);
+        note(arg, NOTE_WARNING, text);
+    } else if (!strcmp(s->appendfsync, "no")) {
+        snprintf(text, sizeof(text),
+                 "Redis at %s leaves it to the system when its append-only file reaches the disk: after a crash many "
+                 "events must be stepped again. CONFIG SET appendfsync everysec",
+                 where);
+        note(arg, NOTE_WARNING, text);
+    }
     if (s->listpack_value >= 0 && s->listpack_value < LISTPACK_VALUE_MIN) {
         snprintf(text, sizeof(text),
-                 "Redis takes twice the memory for a bucket with a state above %lld bytes. "
+                 "Redis at %s takes twice the memory for a bucket with a state above %lld bytes. "
                  "CONFIG SET hash-max-%s-value %d, and in redis.conf",
-                 s->listpack_value, s->listpack_name, LISTPACK_VALUE_MIN);
+                 where, s->listpack_value, s->listpack_name, LISTPACK_VALUE_MIN);
         note(arg, NOTE_WARNING, text);
     }
     if (s->listpack_entries >= 0 && s->listpack_entries < LISTPACK_ENTRIES_MIN) {
         snprintf(text, sizeof(text),
-                 "Redis takes twice the memory for a bucket of more than %lld customers. "
+                 "Redis at %s takes twice the memory for a bucket of more than %lld customers. "
                  "CONFIG SET hash-max-%s-entries %d, and in redis.conf",
-                 s->listpack_entries, s->listpack_name, LISTPACK_ENTRIES_MIN);
+                 where, s->listpack_entries, s->listpack_name, LISTPACK_ENTRIES_MIN);
         note(arg, NOTE_WARNING, text);
     }
 }

@@ -9,9 +9,9 @@ struct redis_facts { // what INFO says
     int version;     // 7.0.15: 70015
 };
 
-// Judges the text of INFO. 0: *ret is filled; PORT_AWAY: not now (loading, a replica); PORT_REFUSED: not
-// before somebody mends it, *ret_why has the command.
-int redis_check_info(const char *info, struct redis_facts *ret, struct why *ret_why);
+// Judges the text of INFO; cluster: that it must be a cluster's node, else that it must be none. 0: *ret is filled;
+// PORT_AWAY: not now (loading, a replica); PORT_REFUSED: not before somebody mends it, *ret_why has the command.
+int redis_check_info(const char *info, bool cluster, struct redis_facts *ret, struct why *ret_why);
 
 struct redis_settings { // what CONFIG GET says; -1 or "": not known, as where CONFIG is forbidden
     long long listpack_value, listpack_entries;
@@ -19,6 +19,6 @@ struct redis_settings { // what CONFIG GET says; -1 or "": not known, as where C
     char appendfsync[12];
 };
 
-// Says by note() what is bad but can be lived with.
-void redis_check_settings(const char *info, const struct redis_settings *s,
+// Says by note() what is bad but can be lived with, of the server at `where`.
+void redis_check_settings(const char *where, const char *info, const struct redis_settings *s,
                           void (*note)(void *arg, enum note_level level, const char *text), void *arg);

@@ -25,7 +25,7 @@ struct redis_conn {
     redisContext *c; // NULL: dropped, or never made
     char where[280]; // for messages: what it is, or was, connected to
     struct redis_facts facts;
-    uint64_t run;
+    uint64_t *runs, run;
     char sha[REDIS_SCRIPTS][SHA_BYTES + 1];
 };
 
@@ -45,13 +45,11 @@ __attribute__((format(printf, 4, 5))) static int say(const struct redis_conn *c,
     return result;
 }
 
-struct redis_conn *redis_conn_new(const struct redis_options *o, struct redis_arena *answers)
+struct redis_conn *redis_conn_new(const struct redis_options *o, struct redis_arena *answers, uint64_t *runs)
 {
     struct redis_conn *c = calloc(1, sizeof(*c));
-    if (!c)
-        return NULL;
-    c->o = o;
-    c->answers = answers;
+    if (c)
+        *c = (struct redis_conn){.o = o, .answers = answers, .runs = runs};
     return c;
 }
 
@@ -164,10 +162,15 @@ int redis_conn_error(struct redis_conn *c, const redisReply *error, struct why *
         {"OOM", PORT_REFUSED, "its memory is full: raise its maxmemory (CONFIG SET maxmemory), or remove other data"},
         {"MISCONF", PORT_REFUSED, "it cannot write to its disk: see its log, and the disk's free space"},
         {"WRONGTYPE", PORT_REFUSED, "something else wrote a key of engaged's: give engaged a database of its own"},
-        {"NOPERM", PORT_REFUSED, "its ACL forbids it: ACL SETUSER <user> ~{<app>:* +@all -@dangerous +info"},
+        {"NOPERM", PORT_REFUSED,
+         "its ACL forbids it: ACL SETUSER <user> ~{<app>:* +@all -@dangerous +info +cluster|slots"},
         {"NOAUTH", PORT_REFUSED, "it wants a password: write redis://user:password@host in redis.url"},
         {"WRONGPASS", PORT_REFUSED, "check user and password in redis.url"},
-        {"MOVED", PORT_REFUSED, "this is a Redis Cluster, which is not yet supported"},
+        {"MOVED ", PORT_AWAY, "the cluster has moved the partition to another node"},
+        {"ASK ", PORT_AWAY, "the cluster is moving the partition to another node: waiting until it has arrived"},
+        {"TRYAGAIN", PORT_AWAY, "the cluster is moving the partition to another node: waiting until it has arrived"},
+        {"CLUSTERDOWN", PORT_AWAY, "the cluster lacks nodes: redis-cli --cluster check"},
+        {"cluster support disabled", PORT_REFUSED, "it is no cluster's node: write redis://HOST:PORT in redis.url"},
         {"READONLY", PORT_AWAY, "it has become a replica"},
         {"LOADING", PORT_AWAY, "it is still loading its data"},
         {"MASTERDOWN", PORT_AWAY, "it is a replica that has lost its master"},
@@ -215,7 +218,7 @@ static int reach(struct redis_conn *c, const struct redis_host *host, struct why
     redis_arena_use(c->answers, c->c->reader);
     if (host)
         redisEnableKeepAlive(c->c);
-    if (u->scheme != REDIS_TLS)
+    if (!redis_url_tls(u))
         return 0;
     struct why tls;
     int r = redis_tls_start(c->c, host->name, u->ca, &tls);
@@ -337,7 +340,7 @@ static int examine(struct redis_conn *c, struct resp *out, struct why *why)
     struct why found;
     if (info->type != REDIS_REPLY_STRING && info->type != REDIS_REPLY_VERB)
         return say(c, why, PORT_REFUSED, "INFO gave no text: is this a Redis?");
-    r = redis_check_info(info->str, &facts, &found);
+    r = redis_check_info(info->str, redis_url_cluster(c->o->url), &facts, &found);
     if (r)
         return say(c, why, r, "%s", found.text);
 
@@ -345,11 +348,11 @@ static int examine(struct redis_conn *c, struct resp *out, struct why *why)
     c->facts = facts;
     if (same)
         return 0;
-    c->run++;
+    c->run = ++*c->runs;
     struct redis_settings settings;
     r = read_settings(c, out, &settings, why);
     if (!r)
-        redis_check_settings(info->str, &settings, c->o->note, c->o->note_arg);
+        redis_check_settings(c->where, info->str, &settings, c->o->note, c->o->note_arg);
     return r;
 }
 
@@ -362,13 +365,22 @@ int redis_conn_check(struct redis_conn *c, struct why *ret_why)
     return r;
 }
 
-int redis_conn_open(struct redis_conn *c, const struct redis_host *host, struct why *ret_why)
+int redis_conn_greet(struct redis_conn *c, const struct redis_host *host, struct why *ret_why)
 {
     _cleanup_(cleanup_resp) struct resp out = {0};
     redis_conn_drop(c);
     int r = reach(c, host, ret_why);
     if (!r)
         r = log_in(c, &out, ret_why);
+    if (r)
+        redis_conn_drop(c);
+    return r;
+}
+
+int redis_conn_open(struct redis_conn *c, const struct redis_host *host, struct why *ret_why)
+{
+    _cleanup_(cleanup_resp) struct resp out = {0};
+    int r = redis_conn_greet(c, host, ret_why);
     if (!r)
         r = examine(c, &out, ret_why);
     if (!r)

@@ -15,8 +15,9 @@ enum redis_script { REDIS_CLAIM, REDIS_CREATE, REDIS_FLUSH, REDIS_SCRIPTS };
 
 struct redis_conn;
 
-// NULL: no memory. Connects to nothing yet. All answers are made in the arena, which must outlive the connection.
-struct redis_conn *redis_conn_new(const struct redis_options *o, struct redis_arena *answers);
+// NULL: no memory. Connects to nothing yet. All answers are made in the arena; *runs counts the runs of servers that
+// connections which share it have seen. Both must outlive the connection.
+struct redis_conn *redis_conn_new(const struct redis_options *o, struct redis_arena *answers, uint64_t *runs);
 struct redis_conn *redis_conn_free(struct redis_conn *c); // accepts and returns NULL
 DEFINE_CLEANUP(struct redis_conn, redis_conn_free)
 
@@ -27,9 +28,11 @@ bool redis_conn_alive(struct redis_conn *c);
 int redis_conn_open(struct redis_conn *c, const struct redis_host *host, struct why *ret_why);
 // Checks the server again over a connection that is alive. Results as those of redis_conn_open.
 int redis_conn_check(struct redis_conn *c, struct why *ret_why);
+// Makes one that is only authenticated, whatever the server is: for questions about others. Results as above.
+int redis_conn_greet(struct redis_conn *c, const struct redis_host *host, struct why *ret_why);
 void redis_conn_drop(struct redis_conn *c);
-// How many different runs of the server this has seen (1 with the first connection): a number that changes
-// exactly when another process answers than before.
+// Which run of a server answers: a number (0: none did yet) that changes exactly when another process answers
+// than before, and that no other connection with the same *runs has.
 uint64_t redis_conn_run(const struct redis_conn *c);
 
 // Sends the commands in `out` and waits for their n answers, which live until the arena is reset; an answer can be an

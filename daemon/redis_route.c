@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "error.h"
+#include "redis_cluster.h"
 
 struct redis_route {
     const struct redis_options *o;
+    uint64_t runs;                 // of all servers that were ever met
+    struct redis_cluster *cluster; // or, if NULL:
     struct redis_conn *conn;
     char master[256]; // address that a Sentinel gave
 };
@@ -18,14 +21,19 @@ struct redis_route *redis_route_new(const struct redis_options *o, struct redis_
     if (!r)
         return NULL;
     r->o = o;
-    r->conn = redis_conn_new(o, answers);
-    return r->conn ? r : redis_route_free(r);
+    if (redis_url_cluster(o->url))
+        r->cluster = redis_cluster_new(o, answers, &r->runs);
+    else
+        r->conn = redis_conn_new(o, answers, &r->runs);
+    return r->conn || r->cluster ? r : redis_route_free(r);
 }
 
 struct redis_route *redis_route_free(struct redis_route *r)
 {
-    if (r)
+    if (r) {
         redis_conn_free(r->conn);
+        redis_cluster_free(r->cluster);
+    }
     free(r);
     return NULL;
 }
@@ -86,18 +94,35 @@ static int open_master(struct redis_route *r, struct why *why)
     return result;
 }
 
-int redis_route_to(struct redis_route *r, const struct part_key *p, struct redis_conn **ret, struct why *ret_why)
+static int to_server(struct redis_route *r, struct why *why)
 {
-    (void)p; // one server has them all
     const struct redis_url *u = r->o->url;
-    int result = 0;
-    if (!redis_conn_alive(r->conn)) {
-        if (u->scheme == REDIS_SENTINEL)
-            result = open_master(r, ret_why);
-        else
-            result = redis_conn_open(r->conn, u->scheme == REDIS_UNIX ? NULL : &u->hosts[0], ret_why);
-    }
+    if (redis_conn_alive(r->conn))
+        return 0;
+    if (u->scheme == REDIS_SENTINEL)
+        return open_master(r, why);
+    return redis_conn_open(r->conn, u->scheme == REDIS_UNIX ? NULL : &u->hosts[0], why);
+}
+
+int redis_route_to(struct redis_route *r, int slot, struct redis_conn **ret, struct why *ret_why)
+{
+    if (r->cluster)
+        return redis_cluster_to(r->cluster, slot, ret, ret_why);
+    int result = to_server(r, ret_why);
     if (!result)
         *ret = r->conn;
     return result;
+}
+
+int redis_route_error(struct redis_route *r, struct redis_conn *c, const redisReply *error, struct why *ret_why)
+{
+    return r->cluster ? redis_cluster_error(r->cluster, c, error, ret_why) : redis_conn_error(c, error, ret_why);
+}
+
+int redis_route_check(struct redis_route *r, struct why *ret_why)
+{
+    if (r->cluster)
+        return redis_cluster_check(r->cluster, ret_why);
+    int result = to_server(r, ret_why);
+    return result ? result : redis_conn_check(r->conn, ret_why);
 }

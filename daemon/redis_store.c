@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "redis_slots.h"
 
 enum { FIRST_BUCKETS = 4 }; // looked at in search of a partition that lost its cursor
 
@@ -59,10 +60,8 @@ void redis_store_models(struct redis_store *s, const char *const *models, int nm
 
 int redis_store_ping(struct redis_store *s, struct why *ret_why)
 {
-    struct redis_conn *c;
     forget_answers(s);
-    int r = redis_route_to(s->route, NULL, &c, ret_why);
-    return r ? r : redis_conn_check(c, ret_why);
+    return redis_route_check(s->route, ret_why);
 }
 
 // ---- a call
@@ -95,6 +94,7 @@ static struct redis_part *find_part(struct redis_store *s, const struct part_key
         return NULL;
     }
     new.tag_bytes = strlen(new.tag);
+    new.slot = redis_slot(redis_tag_of(&new));
     parts[s->nparts] = new;
     return &parts[s->nparts++];
 }
@@ -108,7 +108,7 @@ int redis_begin(struct redis_store *s, const struct part_key *p, struct redis_pa
     struct redis_part *part = find_part(s, p);
     if (!part)
         return ERR_NOMEM;
-    int r = redis_route_to(s->route, p, ret_conn, ret_why);
+    int r = redis_route_to(s->route, part->slot, ret_conn, ret_why);
     if (!r)
         *ret_part = part;
     return r;
@@ -143,7 +143,7 @@ static int check_replies(struct redis_store *s, struct redis_conn *c, struct why
 {
     for (size_t i = 0; i < s->nreplies; i++)
         if (s->replies[i]->type == REDIS_REPLY_ERROR)
-            return redis_conn_error(c, s->replies[i], why);
+            return redis_route_error(s->route, c, s->replies[i], why);
     return 0;
 }
 

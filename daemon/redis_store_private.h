@@ -12,6 +12,7 @@ struct redis_part {
     int32_t partition;
     char *tag; // owned: hash tag of its keys
     size_t tag_bytes;
+    int slot;     // of its keys, in a cluster
     uint64_t run; // of the server, at its last claim; 0: never claimed here
 };
 

@@ -100,14 +100,15 @@ static int parse_host(char *s, int port, struct redis_host *ret, struct why *why
 
 static int parse_hosts(struct redis_url *u, char *s, struct why *why)
 {
-    bool several = u->scheme == REDIS_SENTINEL;
+    bool sentinel = u->scheme == REDIS_SENTINEL, several = sentinel || redis_url_cluster(u);
     for (char *next; s; s = next) {
         next = cut(s, ',');
         if (next && !several)
-            return wrong(why, "one host only; several are for redis-sentinel://h1,h2/master");
+            return wrong(why, "one host only; several are for redis-sentinel://h1,h2/master "
+                              "and redis-cluster://h1,h2");
         if (u->nhosts == REDIS_HOSTS_MAX)
             return wrong(why, "more than %d hosts", REDIS_HOSTS_MAX);
-        int r = parse_host(s, several ? 26379 : 6379, &u->hosts[u->nhosts], why);
+        int r = parse_host(s, sentinel ? 26379 : 6379, &u->hosts[u->nhosts], why);
         if (r)
             return r;
         u->nhosts++;
@@ -138,16 +139,16 @@ static int parse_parameter(struct redis_url *u, char *name, struct why *why)
     if (!strcmp(name, "db") && (u->scheme == REDIS_UNIX || u->scheme == REDIS_SENTINEL)) {
         if (number(value, 0, REDIS_DB_MAX, &u->db))
             return wrong(why, "the database is not a number, as in ?db=0");
-    } else if (!strcmp(name, "ca") && u->scheme == REDIS_TLS) {
+    } else if (!strcmp(name, "ca") && redis_url_tls(u)) {
         u->ca = value;
     } else if (!strcmp(name, "user") && u->scheme == REDIS_UNIX) {
         u->user = value;
     } else if (!strcmp(name, "password") && u->scheme == REDIS_UNIX) {
         u->password = value;
     } else {
-        return wrong(why, "an unknown parameter after '?'; there are ?ca=FILE for rediss://, ?db=N for "
-                          "unix:// and "
-                          "redis-sentinel://, ?user= and ?password= for unix://");
+        return wrong(why, "an unknown parameter after '?'; there are ?ca=FILE for rediss:// and "
+                          "rediss-cluster://, ?db=N for unix:// and redis-sentinel://, ?user= and ?password= "
+                          "for unix://");
     }
     return 0;
 }
@@ -158,6 +159,10 @@ static int parse_path(struct redis_url *u, char *path, struct why *why)
         if (!path || !*path || decode(path))
             return wrong(why, "the master's name is missing, as in redis-sentinel://h1,h2/mymaster");
         u->master = path;
+    } else if (redis_url_cluster(u)) {
+        if (path && *path && strcmp(path, "0") != 0)
+            return wrong(why, "a cluster has no databases but 0: nothing follows its nodes, as in "
+                              "redis-cluster://h1,h2,h3");
     } else if (path && *path && number(path, 0, REDIS_DB_MAX, &u->db)) {
         return wrong(why, "the database is not a number, as in redis://localhost:6379/0");
     }
@@ -181,17 +186,18 @@ static int parse_authority(struct redis_url *u, char *rest, struct why *why)
 
 static int parse_scheme(struct redis_url *u, const char *scheme, struct why *why)
 {
-    static const char *const names[] = {"redis", "rediss", "unix", "redis-sentinel"}; // by enum redis_scheme
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"redis",          "rediss",        "unix",
+                                        "redis-sentinel", "redis-cluster", "rediss-cluster"}; // by enum redis_scheme
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!strcmp(scheme, names[i])) {
             u->scheme = (enum redis_scheme)i;
             return 0;
         }
     }
-    if (!strcmp(scheme, "redis-cluster"))
-        return wrong(why, "redis-cluster:// is not yet supported: use one server (redis://), or Sentinel "
-                          "(redis-sentinel://h1,h2/master) where one must stand in for another");
-    return wrong(why, "\"%.20s\" is no scheme here: redis://, rediss://, unix:// or redis-sentinel://", scheme);
+    return wrong(why,
+                 "\"%.20s\" is no scheme here: redis://, rediss://, unix://, redis-sentinel://, redis-cluster:// "
+                 "or rediss-cluster://",
+                 scheme);
 }
 
 static int parse(struct redis_url *u, char *text, struct why *why)

@@ -7,10 +7,12 @@
 // unix:///path/of/socket[?db=N], with &user= and &password= where it needs them
 //
 // redis-sentinel://[user:password@]h1[:26379],h2/master[?db=N]; user and password are those of Redis itself
+//
+// redis-cluster://[user:password@]h1[:6379],h2 and rediss-cluster://…[?ca=FILE]: some nodes of a cluster
 #pragma once
 #include "ports.h"
 
-enum redis_scheme { REDIS_TCP, REDIS_TLS, REDIS_UNIX, REDIS_SENTINEL };
+enum redis_scheme { REDIS_TCP, REDIS_TLS, REDIS_UNIX, REDIS_SENTINEL, REDIS_CLUSTER, REDIS_CLUSTER_TLS };
 
 enum { REDIS_HOSTS_MAX = 16, REDIS_DB_MAX = 1 << 20 };
 
@@ -21,15 +23,25 @@ struct redis_host {
 
 struct redis_url { // texts are decoded and owned by `storage`
     enum redis_scheme scheme;
-    struct redis_host hosts[REDIS_HOSTS_MAX]; // REDIS_SENTINEL: one or more; REDIS_TCP, REDIS_TLS: one
+    struct redis_host hosts[REDIS_HOSTS_MAX]; // of Sentinels and clusters one or more; REDIS_TCP, REDIS_TLS: one
     int nhosts;
     const char *path;            // REDIS_UNIX
     const char *user, *password; // or NULL
     const char *master;          // REDIS_SENTINEL: its name there
-    const char *ca;              // REDIS_TLS: file of trusted certificates, NULL: the system's
+    const char *ca;              // over TLS: file of trusted certificates, NULL: the system's
     int db;
     char *storage;
 };
+
+static inline bool redis_url_cluster(const struct redis_url *u)
+{
+    return u->scheme == REDIS_CLUSTER || u->scheme == REDIS_CLUSTER_TLS;
+}
+
+static inline bool redis_url_tls(const struct redis_url *u)
+{
+    return u->scheme == REDIS_TLS || u->scheme == REDIS_CLUSTER_TLS;
+}
 
 // Reads a URL. 0: *ret is the caller's (redis_url_clear). 1: it is none, *ret_why says what is wrong and what
 // would be right, without repeating the password. Negative: no memory.

@@ -39,6 +39,7 @@ static const double CORE_SHARE = 0.6, // of a core that is used in the mean: pea
     MEMORY_FACTOR = 1.5,              // Redis rewrites its append-only file from a copy on write
     NODE_BYTES = 32e9,                // of data in one Redis server: it starts again in a minute or two
     WORKERS_A_CORE = 2,               // as the daemon has them
+    PARTITIONS_A_NODE = 8,            // of a Redis Cluster: chance spreads them
     GROWTH = 2;                       // partitions cannot be added later: customers would move
 
 struct size_options {
@@ -123,11 +124,20 @@ static double more_bytes(const struct plan *p)
     return p->id_bytes - costs[ID_BYTES].value + p->state_bytes - costs[STATE_BYTES].value;
 }
 
+static double data_bytes(const struct plan *p)
+{
+    return p->customers * fmax(costs[CUSTOMER_BYTES].value + more_bytes(p), 1);
+}
+
+static double redis_nodes(const struct plan *p)
+{
+    double busy = p->rate * costs[REDIS_US].value / 1e6;
+    return ceil(fmax(fmax(data_bytes(p) / NODE_BYTES, busy / CORE_SHARE), 1));
+}
+
 static void put_redis(struct buffer *b, const struct plan *p)
 {
-    double data = p->customers * fmax(costs[CUSTOMER_BYTES].value + more_bytes(p), 1);
-    double busy = p->rate * costs[REDIS_US].value / 1e6;
-    double nodes = ceil(fmax(fmax(data / NODE_BYTES, busy / CORE_SHARE), 1));
+    double data = data_bytes(p), busy = p->rate * costs[REDIS_US].value / 1e6, nodes = redis_nodes(p);
     label(b, "Redis memory");
     put_bytes(b, data, "B of states; ");
     put_bytes(b, data * MEMORY_FACTOR, "B with what it takes to rewrite its append-only file\n");
@@ -137,22 +147,23 @@ static void put_redis(struct buffer *b, const struct plan *p)
     buffer_printf(b, " that is %.2g %% busy\n", 100 * busy / nodes);
     if (nodes > 1) {
         label(b, "");
-        buffer_text(b, "An app keeps its states in one Redis server (a Cluster is refused): one of that\n");
+        buffer_text(b, "as masters of a Redis Cluster (redis-cluster://), and replicas beside them; each\n");
         label(b, "");
-        buffer_text(b, "memory if its core suffices, or an app, with topics of its own, for each node.\n");
+        buffer_text(b, "partition lies on one of them\n");
     }
 }
 
 static void put_daemon(struct buffer *b, const struct plan *p)
 {
     double busy = p->rate * costs[DAEMON_US].value / 1e6, cores = ceil(fmax(busy / CORE_SHARE, 1));
-    double partitions = 1;
-    while (partitions < cores * WORKERS_A_CORE * GROWTH)
+    double partitions = 1, nodes = redis_nodes(p);
+    while (partitions < cores * WORKERS_A_CORE * GROWTH || (nodes > 1 && partitions < nodes * PARTITIONS_A_NODE))
         partitions *= 2;
     label(b, "daemon cores");
     buffer_printf(b, "%.0f, of which %.2g busy; on as many machines as you like, and one to spare\n", cores, busy);
     label(b, "partitions");
-    buffer_printf(b, "%.0f or more: two workers a core, and twice that to grow\n", partitions);
+    buffer_printf(b, "%.0f or more: two workers a core, and twice that to grow%s\n", partitions,
+                  nodes > 1 ? "; some for each Redis node" : "");
 }
 
 static void put_streams(struct buffer *b, const struct plan *p)

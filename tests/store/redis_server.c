@@ -146,3 +146,23 @@ void redis_server_do(const struct redis_server *s, const char *fmt, ...)
     freeReplyObject(ask(s, fmt, args));
     va_end(args);
 }
+
+void redis_server_slots(const struct redis_server *s, int first, int last)
+{
+    // one by one: ranges came with Redis 7
+    char *command = malloc(32 + 6 * (size_t)(last - first + 1)), *to = command;
+    ck_assert(command);
+    to += sprintf(to, "CLUSTER ADDSLOTS");
+    for (int slot = first; slot <= last; slot++)
+        to += sprintf(to, " %d", slot);
+    redis_server_do(s, command);
+    free(command);
+}
+
+bool redis_server_cluster_ok(void *arg)
+{
+    redisReply *r = redis_server_ask(arg, "CLUSTER INFO");
+    bool ok = strstr(r->str, "cluster_state:ok") != NULL;
+    freeReplyObject(r);
+    return ok;
+}

@@ -27,6 +27,10 @@ void redis_server_stop(struct redis_server *s);
 redisReply *redis_server_ask(const struct redis_server *s, const char *fmt, ...);
 // The same, without its reply.
 void redis_server_do(const struct redis_server *s, const char *fmt, ...);
+// Of a cluster's node: gives it the slots from `first` to `last`; whether the cluster is complete to its knowledge
+// (arg: struct redis_server *).
+void redis_server_slots(const struct redis_server *s, int first, int last);
+bool redis_server_cluster_ok(void *arg);
 // A TCP port on the loopback on which nothing listens. It, and the one 10000 above that a cluster node takes
 // too, is below those that outgoing connections take theirs from.
 int free_port(void);

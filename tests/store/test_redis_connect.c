@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redis_slots.h"
 #include "world.h"
 
 // A claim by a new client at a URL (NULL: the world's): its result, with the reason in *why.
@@ -120,14 +121,47 @@ START_TEST(test_warnings)
 }
 END_TEST
 
+// What other addresses say of a node, and a node's of others.
 START_TEST(test_cluster)
 {
     struct world w;
-    char port[8];
+    char port[8], url[256];
     snprintf(port, sizeof(port), "%d", free_port());
     const char *const args[] = {"--port", port, "--bind", "127.0.0.1", "--cluster-enabled", "yes", NULL};
     world_open(&w, WORLD_REDIS, args);
-    check_claim(&w, NULL, PORT_REFUSED, "not yet supported");
+    check_claim(&w, NULL, PORT_REFUSED, "redis-cluster://");
+    snprintf(url, sizeof(url), "redis-cluster://127.0.0.1:%s", port);
+    check_claim(&w, url, PORT_AWAY, "has it joined the cluster?");
+    int slot = redis_slot(SPAN("{shop:clicks:3}"));
+    redis_server_slots(&w.server, 0, slot - 1);
+    redis_server_do(&w.server, "CONFIG SET cluster-require-full-coverage no");
+    wait_until(redis_server_cluster_ok, &w.server, "the cluster");
+    check_claim(&w, url, PORT_AWAY, "no node of the Redis Cluster holds slot");
+    redis_server_slots(&w.server, slot, slot);
+    check_claim(&w, url, 0, NULL);
+
+    redis_server_do(&w.server, "CONFIG SET maxmemory-policy allkeys-lru");
+    check_claim(&w, url, PORT_REFUSED, "CONFIG SET maxmemory-policy noeviction");
+    redis_server_do(&w.server, "CONFIG SET maxmemory-policy noeviction");
+    redis_server_do(&w.server, "ACL SETUSER engaged on >pw ~{shop:* +@all -@dangerous +info +cluster|slots");
+    snprintf(url, sizeof(url), "redis-cluster://engaged:pw@127.0.0.1:%d,127.0.0.1:%s", free_port(), port);
+    check_claim(&w, url, 0, NULL);
+    snprintf(url, sizeof(url), "redis-cluster://engaged:no@127.0.0.1:%s", port);
+    check_claim(&w, url, PORT_REFUSED, "user and password");
+    world_close(&w);
+    check_claim(&w, url, PORT_AWAY, "Connection refused");
+}
+END_TEST
+
+START_TEST(test_no_cluster)
+{
+    struct world w;
+    char port[8], url[256];
+    snprintf(port, sizeof(port), "%d", free_port());
+    const char *const args[] = {"--port", port, "--bind", "127.0.0.1", NULL};
+    world_open(&w, WORLD_REDIS, args);
+    snprintf(url, sizeof(url), "redis-cluster://127.0.0.1:%s", port);
+    check_claim(&w, url, PORT_REFUSED, "redis://HOST:PORT");
     world_close(&w);
 }
 END_TEST
@@ -228,6 +262,31 @@ START_TEST(test_tls)
     check_claim(&w, url, PORT_REFUSED, "no trusted certificates");
     snprintf(url, sizeof(url), "redis://localhost:%s", port);
     check_claim(&w, url, PORT_AWAY, NULL); // no TLS to a TLS port
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(test_cluster_tls)
+{
+    struct world w;
+    char url[256], port[8], ca[128], key[128];
+    world_open(&w, WORLD_REDIS, NULL);
+    make_certificate(&w.server, ca, key);
+    redis_server_kill(&w.server);
+    snprintf(port, sizeof(port), "%d", free_port());
+    const char *const args[] = {"--tls-port", port, "--bind", "127.0.0.1", "--tls-cert-file", ca, "--tls-key-file", key,
+                                "--tls-ca-cert-file", ca, "--tls-auth-clients", "no", "--tls-cluster", "yes",
+                                "--cluster-enabled", "yes", NULL};
+    w.server.args = args;
+    redis_server_again(&w.server);
+    redis_server_slots(&w.server, 0, REDIS_SLOTS - 1);
+    wait_until(redis_server_cluster_ok, &w.server, "the cluster");
+    snprintf(url, sizeof(url), "rediss-cluster://localhost:%s?ca=%s", port, ca);
+    check_claim(&w, url, 0, NULL);
+    snprintf(url, sizeof(url), "rediss-cluster://127.0.0.1:%s?ca=%s", port, ca);
+    check_claim(&w, url, PORT_REFUSED, "not trusted for 127.0.0.1");
+    snprintf(url, sizeof(url), "redis-cluster://localhost:%s", port);
+    check_claim(&w, url, PORT_AWAY, NULL);
     world_close(&w);
 }
 END_TEST
@@ -345,9 +404,11 @@ int main(void)
     tcase_add_test(t, test_evictions);
     tcase_add_test(t, test_warnings);
     tcase_add_test(t, test_cluster);
+    tcase_add_test(t, test_no_cluster);
     tcase_add_test(t, test_credentials);
     tcase_add_test(t, test_tcp);
     tcase_add_test(t, test_tls);
+    tcase_add_test(t, test_cluster_tls);
     tcase_add_test(t, test_sentinel);
     suite_add_tcase(s, t);
     return world_run(s);

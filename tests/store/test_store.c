@@ -1,5 +1,5 @@
-// What every store must do with states, owners and splits: each scenario runs in memory (row 0) and on a real
-// Redis (row 1).
+// What every store must do with states, owners and splits: each scenario runs in memory (row 0), on a real
+// Redis (row 1) and on a cluster (row 2).
 #include <string.h>
 
 #include "world.h"
@@ -361,11 +361,12 @@ int main(void)
 {
     Suite *s = suite_create("store");
     TCase *t = tcase_create("both");
+    tcase_add_unchecked_fixture(t, world_cluster_start, world_cluster_stop);
     tcase_add_loop_test(t, test_claim_returns_what_was_stored, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_claim_fences_the_former_owner, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_flush_and_load_want_the_right_n, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_a_lost_cursor_is_noticed, 0, WORLD_KINDS);
-    tcase_add_loop_test(t, test_another_server_fences_each_partition_once, 0, WORLD_KINDS);
+    tcase_add_loop_test(t, test_another_server_fences_each_partition_once, 0, WORLD_CLUSTER);
     tcase_add_loop_test(t, test_load_gives_back_what_was_flushed, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_load_of_nothing_still_checks_the_owner, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_many, 0, WORLD_KINDS);

@@ -1,5 +1,5 @@
-// What every store must do with deadlines, statistics and models, in memory (row 0) and on a real Redis (row
-// 1).
+// What every store must do with deadlines, statistics and models, in memory (row 0), on a real Redis (row
+// 1) and on a cluster (row 2).
 #include <stdio.h>
 #include <string.h>
 
@@ -180,6 +180,7 @@ int main(void)
 {
     Suite *s = suite_create("store_due");
     TCase *t = tcase_create("both");
+    tcase_add_unchecked_fixture(t, world_cluster_start, world_cluster_stop);
     tcase_add_loop_test(t, test_due, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_due_known_then_lowered, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_due_next, 0, WORLD_KINDS);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redis_slots.h"
+
 const char *const world_models[2] = {"lifecycle", "value"};
 const struct part_key P = {"clicks", 3}, Q = {"clicks", 4};
 const struct owner ALICE = {"a11ce00000000001"}, BOB = {"b0b0000000000002"};
@@ -32,6 +34,27 @@ struct redis_store *world_client(struct world *w, const char *url)
     return s;
 }
 
+// ---- a cluster
+
+static struct redis_server node;
+static char node_port[8];
+static const char *const node_args[] = {"--port", node_port, "--bind", "127.0.0.1", "--cluster-enabled", "yes", NULL};
+
+void world_cluster_start(void)
+{
+    snprintf(node_port, sizeof(node_port), "%d", free_port());
+    redis_server_start(&node, node_args);
+    redis_server_slots(&node, 0, REDIS_SLOTS - 1);
+    wait_until(redis_server_cluster_ok, &node, "the cluster");
+}
+
+void world_cluster_stop(void)
+{
+    redis_server_stop(&node);
+}
+
+// ---- a world
+
 void world_open(struct world *w, enum world_kind kind, const char *const *args)
 {
     *w = (struct world){.kind = kind};
@@ -43,8 +66,16 @@ void world_open(struct world *w, enum world_kind kind, const char *const *args)
         return;
     }
     struct why why = {0};
-    redis_server_start(&w->server, args);
-    ck_assert_msg(!redis_url_parse(w->server.url, &w->url, &why), "%s", why.text);
+    char url[128];
+    if (kind == WORLD_CLUSTER) {
+        w->server = node;
+        redis_server_do(&w->server, "FLUSHALL");
+        snprintf(url, sizeof(url), "redis-cluster://127.0.0.1:%s", node_port);
+    } else {
+        redis_server_start(&w->server, args);
+        snprintf(url, sizeof(url), "%s", w->server.url);
+    }
+    ck_assert_msg(!redis_url_parse(url, &w->url, &why), "%s", why.text);
     w->options = (struct redis_options){.app = "shop",
                                         .url = &w->url,
                                         .timeout_ms = 5000,
@@ -69,7 +100,8 @@ void world_close(struct world *w)
     redis_store_free(w->a);
     redis_store_free(w->b);
     redis_url_clear(&w->url);
-    redis_server_stop(&w->server);
+    if (w->kind == WORLD_REDIS)
+        redis_server_stop(&w->server);
 }
 
 void world_lose(struct world *w, bool all)
@@ -88,6 +120,7 @@ void world_restart(struct world *w)
         mem_store_restart(w->mem);
         return;
     }
+    ck_assert_int_eq(w->kind, WORLD_REDIS);
     redis_server_kill(&w->server);
     redis_server_again(&w->server);
 }

@@ -1,4 +1,5 @@
-// A store under test, in memory or in Redis, with two clients of it: the same scenario runs on both.
+// A store under test, in memory, in Redis or in a cluster of one node, with two clients of it: the same scenario
+// runs on all.
 #pragma once
 #include <check.h>
 
@@ -6,7 +7,7 @@
 #include "redis_server.h"
 #include "redis_store.h"
 
-enum world_kind { WORLD_MEMORY, WORLD_REDIS, WORLD_KINDS };
+enum world_kind { WORLD_MEMORY, WORLD_REDIS, WORLD_CLUSTER, WORLD_KINDS };
 
 struct world {
     enum world_kind kind;
@@ -25,14 +26,18 @@ extern const struct owner ALICE, BOB;
 
 #define SPAN(text) ((struct span){text, sizeof(text) - 1})
 
-// A world with default settings, or (Redis) with more arguments to redis-server, up to NULL.
+// Starts and ends the node of all cluster worlds of a test program, which it must begin with empty: a node takes
+// two seconds to think about itself. For tcase_add_unchecked_fixture.
+void world_cluster_start(void);
+void world_cluster_stop(void);
+// A world with default settings, or (WORLD_REDIS) with more arguments to redis-server, up to NULL.
 void world_open(struct world *w, enum world_kind kind, const char *const *args);
 void world_close(struct world *w);
 // Another client of a Redis world at another URL (NULL: the world's own); freed by redis_store_free.
 struct redis_store *world_client(struct world *w, const char *url);
 // The cursor of P is lost, or all of P.
 void world_lose(struct world *w, bool all);
-// Another process serves the same data.
+// Another process serves the same data. Not of a cluster world.
 void world_restart(struct world *w);
 
 // Claims P for an owner and creates its first cursor (fails the test if that does not work).

@@ -199,43 +199,6 @@ static int topics_init(struct engine *e)
     return 0;
 }
 
-static int stat_name(struct engine *e, const struct model *m, const char *kind, const char *name)
-{
-    struct buffer b = {0};
-    buffer_printf(&b, "%s:%s:%s", m->name, kind, name);
-    if (b.failed)
-        return ERR_NOMEM;
-    e->stat_names[e->nstats++] = b.p;
-    return 0;
-}
-
-static int stats_init(struct engine *e)
-{
-    size_t n = 0;
-    for (int i = 0; i < e->config.program->nmodels; i++) {
-        const struct model *m = engine_model(e, i);
-        n += (size_t)(m->nstages + m->nrules + m->ntriggers);
-    }
-    if (!(e->stat_names = calloc(n + 1, sizeof *e->stat_names)))
-        return ERR_NOMEM;
-    for (int i = 0; i < e->config.program->nmodels; i++) {
-        const struct model *m = engine_model(e, i);
-        e->stat_stage[i] = (int)e->nstats;
-        for (int k = 0; k < m->nstages; k++)
-            if (stat_name(e, m, "stage", m->stages[k].name))
-                return ERR_NOMEM;
-        e->stat_rule[i] = (int)e->nstats;
-        for (int k = 0; k < m->nrules; k++)
-            if (stat_name(e, m, "rule", m->rules[k].name))
-                return ERR_NOMEM;
-        e->stat_trigger[i] = (int)e->nstats;
-        for (int k = 0; k < m->ntriggers; k++)
-            if (stat_name(e, m, "trigger", m->triggers[k].name))
-                return ERR_NOMEM;
-    }
-    return 0;
-}
-
 struct engine *engine_new(const struct engine_config *config, const struct ports *ports, struct counters *counters)
 {
     struct engine *e = calloc(1, sizeof *e);
@@ -253,7 +216,7 @@ struct engine *engine_new(const struct engine_config *config, const struct ports
         if (customer_bytes(config->program->models[i]) > largest)
             largest = customer_bytes(config->program->models[i]);
     e->spare = malloc(largest);
-    if (!e->parser || !e->spare || topics_init(e) || stats_init(e))
+    if (!e->parser || !e->spare || topics_init(e) || engine_stats_init(e))
         return engine_free(e);
     return e;
 }
@@ -495,30 +458,4 @@ int engine_stop(struct engine *e)
     publish_commit(e, true);
     publish_commit(e, true); // offsets that did not go with outputs: at least once
     return r ? r : flush_parts(e, true);
-}
-
-// ---- what others may see
-
-bool engine_reads(const struct engine *e)
-{
-    return e->reads;
-}
-
-const char *engine_stat_name(const struct engine *e, size_t i)
-{
-    return i < e->nstats ? e->stat_names[i] : NULL;
-}
-
-size_t engine_parts(const struct engine *e, struct engine_part *ret, size_t max)
-{
-    for (size_t i = 0; i < e->nparts && i < max; i++) {
-        const struct part *p = e->parts[i];
-        ret[i] = (struct engine_part){.partition = p->key.partition, .state = p->state, .position = p->position,
-                                      .cursor = p->cursor.offset, .clock = p->clock, .n = p->cursor.n,
-                                      .reached = e->ports.log->reached(e->ports.log_ctx, &p->key),
-                                      .reason = p->reason, .stats = p->stats};
-        memcpy(ret[i].owner, p->owner.text, sizeof ret[i].owner);
-        memcpy(ret[i].customers, p->customers, sizeof ret[i].customers);
-    }
-    return e->nparts;
 }

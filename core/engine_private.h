@@ -1,8 +1,8 @@
 // What the rooms of the engine share. engine.c: rounds and assignments; engine_take.c: taking a partition, the end of
 // a replay; engine_step.c: events and deadlines; engine_publish.c: outputs, transactions, decisions; engine_flush.c:
-// the atomic write; engine_switch.c: another program. Their functions return 0, or negative (fatal). A port that fails
-// leaves its partition in doubt: it is dropped on the spot by part_doubt (or part_halt), so after each call
-// part_running tells whether to go on.
+// the atomic write; engine_switch.c: another program; engine_view.c: what others see. Their functions return 0, or
+// negative (fatal). A port that fails leaves its partition in doubt: it is dropped on the spot by part_doubt (or
+// part_halt), so after each call part_running tells whether to go on.
 #pragma once
 #include "cache.h"
 #include "engine.h"
@@ -137,6 +137,9 @@ static inline bool part_running(const struct part *p)
 {
     return p->state == PART_LIVE || p->state == PART_REPLAYING;
 }
+
+// engine_view.c
+int engine_stats_init(struct engine *e); // the names; 0, or negative: no memory
 
 // engine_take.c
 void part_take(struct engine *e, struct part *p);

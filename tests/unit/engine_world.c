@@ -352,7 +352,8 @@ void world_revoke(struct world *w, int32_t from, int32_t to)
 void world_event(struct world *w, int32_t partition, const char *customer, const char *type, int64_t time)
 {
     char text[200];
-    snprintf(text, sizeof text, "{\"customer\": \"%s\", \"type\": \"%s\", \"time\": %" PRId64 "}", customer, type, time);
+    snprintf(text, sizeof text, "{\"customer\": \"%s\", \"type\": \"%s\", \"time\": %" PRId64 "}", customer, type,
+             time);
     append(w, EVENTS, partition, (struct stored){.key = strdup(customer), .value = strdup(text)});
 }
 

@@ -1,6 +1,6 @@
-// A worker's engine between ports in memory, driven call by call: one source topic whose partitions a test fills, outputs
-// and journal that it can read or forge, a clock that it moves, and ports that fail or take their time when told to.
-// Nothing happens here by itself or by chance: for that there is the simulation.
+// A worker's engine between ports in memory, driven call by call: one source topic whose partitions a test fills,
+// outputs and journal that it can read or forge, a clock that it moves, and ports that fail or take their time when
+// told to. Nothing happens here by itself or by chance: for that there is the simulation.
 #pragma once
 #include "engine.h"
 #include "mem_store.h"

@@ -445,8 +445,9 @@ int part_replay_end(struct engine *e, struct part *p)
         p->clock = p->committed_clock;
         p->advancing = e->config.program->wall; // decided anew, if it fires anything
     }
-    bool more = true;
-    while (more && p->state == PART_REPLAYING) { // nothing may be due below the clock
+    int64_t until = e->ports.world->mono_ms(e->ports.world_ctx) + SWEEP_MS_MAX;
+    bool more = true; // nothing may be due below the clock
+    while (more && p->state == PART_REPLAYING && e->ports.world->mono_ms(e->ports.world_ctx) < until) {
         int r = part_sweep(e, p, false, &more);
         if (r < 0)
             return r;
@@ -459,6 +460,9 @@ int part_replay_end(struct engine *e, struct part *p)
     if (p->advancing)
         p->clock = p->clock_before;
     p->advancing = false;
+    e->sweeping |= more;
+    if (more)
+        return 0; // the rest follows in the next rounds
     int r = leftovers(e, p, &why);
     if (r < 0)
         return r;

@@ -180,14 +180,49 @@ START_TEST(blocked)
 }
 END_TEST
 
+// A replay with many deadlines below its clock lets the worker do its other duties.
+START_TEST(replay_of_deadlines)
+{
+    const char *model = MODEL("1", ", {name: s, from: two, to: one, after: 1m}");
+    struct world *w = world_new(model);
+    char customer[16];
+    w->program.wall = true;
+    world_model(w, model);
+    w->config.bucket_customers = 1;
+    w->config.cache_bytes = 1;
+    world_start(w);
+    world_assign(w, 0, 1);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(customer, sizeof customer, "c%d", i);
+        two_events(w, 0, customer);
+    }
+    world_run(w, 100);
+    ck_assert_int_eq(world_part(w, 0).cursor, 6000);
+    w->wall += 120000;
+    w->late_ms = 100;
+    mem_client_fail(w->client, MEM_FLUSH, 1, PORT_AWAY, false);
+    for (int i = 0; i < 1000 && w->n[MOVES][0] < 6000; i++) {
+        int64_t began = w->mono;
+        world_run(w, 1);
+        ck_assert_int_lt(w->mono - began, 1500);
+    }
+    world_run(w, 10);
+    ck_assert_uint_eq(w->n[MOVES][0], 6000);
+    ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
+    world_free(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
     TCase *t = tcase_create("engine");
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, nothing_assigned);
     tcase_add_test(t, contradicted);
     tcase_add_test(t, accounted_for);
     tcase_add_test(t, blocked);
+    tcase_add_test(t, replay_of_deadlines);
     tcase_add_test(t, away);
     tcase_add_test(t, away_deadlines);
     tcase_add_test(t, away_store);

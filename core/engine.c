@@ -348,7 +348,7 @@ static void look(struct engine *e, struct part *p)
 
 static int flush_parts(struct engine *e, bool all)
 {
-    for (size_t i = 0; i < e->nparts && (all || !is_late(e)); i++) {
+    for (size_t i = 0; i < e->nparts; i++) {
         struct part *p = e->parts[i];
         if (part_running(p) && p->cache.ndirty == 0 && p->position > p->cursor.offset && !all)
             p->dirty_since = p->dirty_since ? p->dirty_since : e->mono; // the cursor alone moves now and then
@@ -356,12 +356,13 @@ static int flush_parts(struct engine *e, bool all)
         if (reached > p->position)
             p->position = reached; // only transaction markers lie between
         bool old = p->dirty_since && e->mono - p->dirty_since >= e->config.flush_every_ms;
-        if (part_running(p) && !p->dirty_since && e->mono - p->looked_at >= OFFSETS_EVERY_MS)
+        if (part_running(p) && !p->dirty_since && e->mono - p->looked_at >= OFFSETS_EVERY_MS && !is_late(e))
             look(e, p);
         bool any = p->cache.ndirty > 0 || p->position != p->cursor.offset || p->clock != p->cursor.clock;
         if (part_running(p) && any && all && is_late(e))
             part_doubt(e, p, PORT_AWAY, "stopping", "left unflushed, as Kafka or Redis did not answer others");
-        if (part_running(p) && any && (all || old || p->cache.ndirty >= e->config.flush_customers)) {
+        bool due = all || old || p->cache.ndirty >= e->config.flush_customers;
+        if (part_running(p) && any && due && !is_late(e)) {
             if (p->outputs > 0)
                 publish_commit(e, false);
             int r = part_running(p) ? part_flush(e, p) : 0;

@@ -192,22 +192,22 @@ START_TEST(replay_of_deadlines)
     w->config.cache_bytes = 1;
     world_start(w);
     world_assign(w, 0, 1);
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 1000; i++) {
         snprintf(customer, sizeof customer, "c%d", i);
         two_events(w, 0, customer);
     }
     world_run(w, 100);
-    ck_assert_int_eq(world_part(w, 0).cursor, 6000);
+    ck_assert_int_eq(world_part(w, 0).cursor, 2000);
     w->wall += 120000;
-    w->late_ms = 100;
+    w->late_ms = 200;
     mem_client_fail(w->client, MEM_FLUSH, 1, PORT_AWAY, false);
-    for (int i = 0; i < 1000 && w->n[MOVES][0] < 6000; i++) {
+    for (int i = 0; i < 1000 && w->n[MOVES][0] < 2000; i++) {
         int64_t began = w->mono;
         world_run(w, 1);
         ck_assert_int_lt(w->mono - began, 1500);
     }
     world_run(w, 10);
-    ck_assert_uint_eq(w->n[MOVES][0], 6000);
+    ck_assert_uint_eq(w->n[MOVES][0], 2000);
     ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
     world_free(w);
 }

@@ -407,8 +407,10 @@ void publish_abort(struct engine *e, const char *why)
 
 static void committed(struct engine *e, const struct commit_offset *offsets, struct part **parts, size_t n)
 {
+    bool plain = false; // then the offsets follow when there is nothing else
+    for (size_t i = 0; i < n; i++)
+        plain |= !e->config.exactly_once && parts[i]->outputs > 0;
     for (size_t i = 0; i < n; i++) {
-        bool plain = !e->config.exactly_once && parts[i]->outputs > 0; // the offsets follow when there is nothing else
         parts[i]->outputs = 0;
         parts[i]->valueless = false;
         if (plain)

@@ -183,7 +183,11 @@ static bool replay_wanted(const struct part *p)
 
 static int check_program(struct engine *e, struct part *p, struct why *why)
 {
-    if (!strcmp(p->cursor.program, e->config.program->digest))
+    const struct published *s = &p->published;
+    bool same = !strcmp(p->cursor.program, e->config.program->digest);
+    // A change that was journaled, broke off, and is not wanted any more, must be taken back there, too.
+    bool taken_back = same && s->switched && strcmp(s->program, e->config.program->digest) != 0;
+    if (same && (!taken_back || replay_wanted(p)))
         return PORT_OK;
     if (!replay_wanted(p))
         return part_switch(e, p, why);
@@ -294,6 +298,10 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
     if (p->published.any)
         p->decided = later(p->decided, p->published.offset);
     bool replay = replay_wanted(p);
+    // What was stepped once must be there to be stepped again.
+    if (p->decided > p->position &&
+        ((r = part_log_reaches(e, p, p->decided, why)) != PORT_OK || p->state == PART_HALTED))
+        return r;
     if ((r = e->ports.log->seek(e->ports.log_ctx, &p->key, p->position, why)) != PORT_OK)
         return r;
     p->state = replay ? PART_REPLAYING : PART_LIVE;

@@ -389,3 +389,9 @@ void world_forge(struct world *w, int topic, int32_t partition, size_t record, c
         }
     append(w, topic, partition, s);
 }
+
+void world_cut(struct world *w, int topic, int32_t partition, size_t end)
+{
+    while (w->n[topic][partition] > end)
+        stored_free(&w->log[topic][partition][--w->n[topic][partition]]);
+}

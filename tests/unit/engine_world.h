@@ -59,3 +59,5 @@ void world_run(struct world *w, int rounds);
 struct engine_part world_part(const struct world *w, int32_t partition);
 // A copy of an output, published once more by somebody.
 void world_forge(struct world *w, int topic, int32_t partition, size_t record, const char *id);
+// A log loses what is at `end` and beyond.
+void world_cut(struct world *w, int topic, int32_t partition, size_t end);

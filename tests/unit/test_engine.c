@@ -213,6 +213,80 @@ START_TEST(replay_of_deadlines)
 }
 END_TEST
 
+// Events that were stepped, and are gone before their states were stored: nothing to wait for.
+START_TEST(log_cut)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    world_start(w);
+    world_assign(w, 0, 1);
+    world_run(w, 2);
+    two_events(w, 0, "x");
+    world_run(w, 2);
+    ck_assert_int_eq(w->committed[0], 2);
+    ck_assert_int_eq(world_part(w, 0).cursor, 0);
+    world_kill(w);
+    world_cut(w, EVENTS, 0, 1);
+    world_start(w);
+    world_assign(w, 0, 1);
+    world_run(w, 20);
+    ck_assert_int_eq(world_part(w, 0).state, PART_HALTED);
+    ck_assert_ptr_nonnull(strstr(w->notes, "the log holds offsets 0 to 1, the next event is to be 2"));
+    world_free(w);
+}
+END_TEST
+
+// A change of program that broke off after it was journaled, and is given up, is not the journal's last word.
+START_TEST(taken_back)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    world_start(w);
+    world_assign(w, 0, 1);
+    two_events(w, 0, "x");
+    world_run(w, 20);
+    world_kill(w);
+    world_model(w, MODEL("2", ""));
+    world_start(w);
+    mem_client_fail(w->client, MEM_FLUSH, 1, PORT_REFUSED, false);
+    world_assign(w, 0, 1);
+    world_run(w, 1);
+    ck_assert_int_eq(world_part(w, 0).state, PART_TAKING);
+    ck_assert_uint_eq(w->n[JOURNAL][0], 2);
+    world_kill(w);
+    world_model(w, MODEL("1", ""));
+    world_start(w);
+    world_assign(w, 0, 1);
+    world_run(w, 20);
+    ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
+    ck_assert_uint_eq(w->n[JOURNAL][0], 3);
+    ck_assert_ptr_nonnull(strstr(w->log[JOURNAL][0][2].value, w->program.digest));
+    world_kill(w); // and once is enough
+    world_start(w);
+    world_assign(w, 0, 1);
+    world_run(w, 20);
+    ck_assert_uint_eq(w->n[JOURNAL][0], 3);
+    world_free(w);
+}
+END_TEST
+
+// At least once: offsets that did not go with a batch follow, of partitions without outputs in it, too.
+START_TEST(offsets_follow)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    w->config.exactly_once = false;
+    world_start(w);
+    world_assign(w, 0, 2);
+    world_run(w, 2);
+    two_events(w, 0, "x");
+    world_event(w, 1, "y", "a", w->wall);
+    world_run(w, 2);
+    ck_assert_uint_eq(w->n[MOVES][0], 1);
+    world_run(w, 1000); // 20 s
+    ck_assert_int_eq(w->committed[0], 2);
+    ck_assert_int_eq(w->committed[1], 1);
+    world_free(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
@@ -223,6 +297,9 @@ int main(void)
     tcase_add_test(t, accounted_for);
     tcase_add_test(t, blocked);
     tcase_add_test(t, replay_of_deadlines);
+    tcase_add_test(t, log_cut);
+    tcase_add_test(t, taken_back);
+    tcase_add_test(t, offsets_follow);
     tcase_add_test(t, away);
     tcase_add_test(t, away_deadlines);
     tcase_add_test(t, away_store);

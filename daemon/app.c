@@ -21,7 +21,7 @@
 #include "version.h"
 #include "worker.h"
 
-enum { TICK_MS = 200, START_RETRY_MS = 1000, STALLED_MS = 60000, STOP_MS = 4000, STOP_LOOK_MS = 10 };
+enum { TICK_MS = 200, START_RETRY_MS = 1000, STALLED_MS = 60000, STOP_MS = 4000, SETTLE_MS = 5000, STOP_LOOK_MS = 10 };
 
 struct app {
     struct config *config;
@@ -79,10 +79,9 @@ static void topics_note(void *arg, enum note_level level, const char *text)
     log_note(level, LOG_MESSAGE(text));
 }
 
-// 0, a status, or -1: asked to end.
-static int check_topics(struct app *a)
+// Once: a port_result.
+static int try_topics(const struct config *c, int32_t *ret_partitions, struct why *ret_why)
 {
-    const struct config *c = a->config;
     const char *outputs[TOPICS_MAX];
     size_t n = output_topics(c, outputs);
     struct kafka_options kafka = {.brokers = c->kafka.brokers, .app = c->app, .instance = c->instance, .worker = -1,
@@ -90,13 +89,19 @@ static int check_topics(struct app *a)
                                   .source = c->source.topic, .journal = c->outputs.journal,
                                   .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
                                   .transaction_timeout_ms = KAFKA_TRANSACTION_TIMEOUT_MS, .note = topics_note};
+    return kafka_ensure_topics(&kafka, outputs, n, c->outputs.create, ret_partitions, ret_why);
+}
+
+// 0, a status, or -1: asked to end.
+static int check_topics(struct app *a)
+{
     for (;;) {
         struct why why = {0};
-        int r = kafka_ensure_topics(&kafka, outputs, n, c->outputs.create, &a->partitions, &why);
+        int r = try_topics(a->config, &a->partitions, &why);
         if (r == PORT_OK)
             return 0;
         if (r < 0)
-            return EX_SOFTWARE;
+            return EX_OSERR;
         log_note(r == PORT_REFUSED ? NOTE_ERROR : NOTE_WARNING, LOG_MESSAGE(why.text));
         if (r == PORT_REFUSED)
             return EX_CONFIG;
@@ -269,6 +274,38 @@ static void keep_former(const char *mistakes)
     log_note(NOTE_ERROR, LOG_MESSAGE("not reloaded, the former configuration stays"), LOG_TEXT("mistakes", mistakes));
 }
 
+// What has been published beyond its states can be replayed by the program that published it, and by no other: so a
+// partition that is being taken, or replays, keeps the former one at work. *ret: one of them.
+static bool settled(const struct app *a, struct part_key *ret)
+{
+    struct status s;
+    bool all = true;
+    if (status_take(a->board, &s))
+        return false;
+    for (size_t i = 0; i < s.nparts; i++)
+        if (s.parts[i].state == PART_TAKING || s.parts[i].state == PART_REPLAYING) {
+            *ret = (struct part_key){a->config->source.topic, s.parts[i].partition};
+            all = false;
+        }
+    status_clear(&s);
+    return all;
+}
+
+// Stops the workers at a moment when another program may go on where they end. False, with the reason in the log: there
+// was none.
+static bool stop_settled(struct app *a)
+{
+    struct part_key key = {a->config->source.topic, -1};
+    for (int64_t until = now_ms() + SETTLE_MS; !settled(a, &key) && now_ms() < until;)
+        nanosleep(&(struct timespec){.tv_nsec = TICK_MS * 1000000L}, NULL);
+    join_workers(a); // now states and populations stand still
+    if (settled(a, &key))
+        return true;
+    log_note(NOTE_ERROR, LOG_MESSAGE("a partition is being taken, or replays: reload again when all are live"),
+             LOG_TEXT("topic", key.topic), LOG_INT("partition", key.partition));
+    return false;
+}
+
 // A wrong file never takes a running daemon down: what is at work stays, and the log says why. A right one does: the
 // workers stop in order, and new ones take the partitions over with the new program, if all customers have a place in
 // it.
@@ -295,8 +332,15 @@ static int reload(struct app *a)
         notify_ready();
         return 0;
     }
-    join_workers(a); // now populations stand still
-    if (!may_switch(a, fresh)) {
+    struct why why = {0};
+    int32_t partitions;
+    if (try_topics(fresh, &partitions, &why) != PORT_OK) { // asked before anything is stopped
+        keep_former(why.text);
+        config_free(fresh);
+        notify_ready();
+        return 0;
+    }
+    if (!stop_settled(a) || !may_switch(a, fresh)) {
         keep_former("");
         config_free(fresh);
         notify_ready();

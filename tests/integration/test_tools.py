@@ -145,3 +145,34 @@ def test_reload_of_a_new_version(make_app, servers, tmp_path, rng):
     assert {output["trigger"] for sent in expected.outputs.values() for output in sent if "trigger" in output} \
         > {"extra.one", "extra.two"}
     print(f"{outputs} outputs agree; the versions changed at {[next(iter(at)) for at in switches.values()]}")
+
+
+def test_reload_at_a_bad_moment(make_app, servers, tmp_path, rng):
+    """What Kafka would refuse, and outputs that run ahead of states in a full Redis: the former configuration stays."""
+    model = write_model(tmp_path / "model.yaml", 1, "extra.one")
+    app = make_app(model)
+    daemon = app.start_live()
+    feeder = app.feeder()
+
+    def feed(events):
+        streams.feed(feeder, streams.history(rng, streams.customers(rng, events // 9), events))
+    feed(500)
+    app.await_caught_up()
+    write_model(model, 2, "extra.two")
+    servers.create_topic(other := f"{app.name}.other", app.partitions + 1)
+    app.write_config(outputs={"transitions": other})
+    daemon.signal(signal.SIGHUP)
+    daemon.says("not reloaded", "they must be as many")
+    app.write_config()
+    with servers.redis_setting("maxmemory", 1):
+        feed(500)
+        daemon.says("taking the partition again", times=app.partitions)
+        daemon.signal(signal.SIGHUP)
+        daemon.says("reload again when all are live")
+    app.await_caught_up()
+    harness.eventually(lambda: not re.search("replaying[^\n]*$", daemon.log()), "the end of replays")
+    daemon.signal(signal.SIGHUP)
+    daemon.says("switched to program", times=app.partitions)
+    feed(500)
+    app.await_caught_up()
+    assert daemon.runs()

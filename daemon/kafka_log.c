@@ -116,9 +116,11 @@ static int move(struct kafka_log *l, struct partition *p, int64_t offset, struct
     }
     _cleanup_(kafka_error_destroy) rd_kafka_error_t *error =
         rd_kafka_seek_partitions(l->client.rk, list, KAFKA_CALL_MS);
-    if (error)
+    if (error) {
+        p->paused = !p->stuck; // one that is stuck is looked at again
         return kafka_why(ret_why, PORT_AWAY, "partition %d of %s cannot be moved to offset %" PRId64 ": %s",
                          (int)p->key.partition, p->key.topic, offset, rd_kafka_error_string(error));
+    }
     if (list->elems[0].err)
         reassign(l);
     rd_kafka_resume_partitions(l->client.rk, list);
@@ -196,7 +198,6 @@ static void on_assigned(struct kafka_log *l, rd_kafka_topic_partition_list_t *li
     if (l->group.metadata)
         rd_kafka_consumer_group_metadata_destroy(l->group.metadata);
     l->group.metadata = rd_kafka_consumer_group_metadata(l->client.rk);
-
     // Nothing must be fetched before seek says from where.
     for (size_t i = 0; i < n; i++) {
         struct partition *p = partition_of(l, &keys[i]);
@@ -224,8 +225,7 @@ static void on_revoked(struct kafka_log *l, const rd_kafka_topic_partition_list_
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *arg)
 {
-    struct kafka_client *client = arg;
-    struct kafka_log *l = client->owner;
+    struct kafka_log *l = ((const struct kafka_client *)arg)->owner;
     l->rebalanced = true;
     if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
         on_assigned(l, list);
@@ -495,6 +495,6 @@ int64_t kafka_log_end(const struct kafka_log *l, const struct part_key *p)
     int64_t low, high;
     if (!l->client.rk)
         return -1;
-    rd_kafka_resp_err_t err = rd_kafka_get_watermark_offsets(l->client.rk, p->topic, p->partition, &low, &high);
-    return err || high < 0 ? -1 : high;
+    bool known = !rd_kafka_get_watermark_offsets(l->client.rk, p->topic, p->partition, &low, &high);
+    return known && high >= 0 ? high : -1;
 }

@@ -435,8 +435,8 @@ int engine_run(struct engine *e, int wait_ms)
         int stored = part_running(p) ? part_make_room(e, p) : 0; // what was stepped could not be stepped again
         if (stored < 0)
             return stored;
-        if (part_running(p))
-            part_log_reaches(e, p, p->position, &why);
+        if (part_running(p) && part_log_reaches(e, p, p->position, &why) == PORT_FENCED)
+            part_doubt(e, p, PORT_FENCED, "reading the log", why.text);
     }
     round_begin(e);
     bool backlog = n >= e->batch / 2 && n > 1;

@@ -143,7 +143,8 @@ int engine_stats_init(struct engine *e); // the names; 0, or negative: no memory
 
 // engine_take.c
 void part_take(struct engine *e, struct part *p);
-// Halts the partition if the log no longer holds the offset. A port_result.
+// Whether the log still holds the offset. PORT_FENCED: it does not, says *why, for the first time; the second time the
+// partition is halted. Else a port_result.
 int part_log_reaches(struct engine *e, struct part *p, int64_t offset, struct why *why);
 int part_replay_end(struct engine *e, struct part *p); // goes live if the replay is over
 

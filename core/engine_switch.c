@@ -143,7 +143,10 @@ int versions_remember(struct engine *e, struct part *p, int64_t clock, struct wh
         v[n++] = (struct model_text){.name = {m->name, strlen(m->name)}, .text = {m->text, m->text_bytes},
                                      .version = m->version, .order = ++order, .clock = last ? clock : INT64_MIN};
     }
-    return n ? e->ports.store->remember(e->ports.store_ctx, &p->key, v, n, why) : PORT_OK;
+    if (n == 0)
+        return PORT_OK;
+    int r = e->ports.store->remember(e->ports.store_ctx, &p->key, v, n, why);
+    return r == PORT_OK ? versions_recall(e, p, why) : r;
 }
 
 static bool is_configured(const struct engine *e, const char *stat)
@@ -189,14 +192,13 @@ int part_switch(struct engine *e, struct part *p, struct why *why)
         r = fits(e, p, engine_model(e, i));
     if (r == PORT_OK && p->state == PART_TAKING) {
         const struct published *s = &p->published;
-        bool journaled = s->switched && !strcmp(s->program, e->config.program->digest);
-        int64_t clock = journaled ? s->switch_clock : p->cursor.clock;
+        bool journaled = s->switched && !strcmp(s->program, e->config.program->digest) &&
+                         s->switch_offset == p->cursor.offset && s->switch_clock == p->cursor.clock;
+        int64_t clock = p->cursor.clock;
         if (!journaled)
             r = publish_program(e, p, "switch", p->cursor.offset, clock, why);
         if (r == PORT_OK && p->state == PART_TAKING)
             r = finish(e, p, clock, why);
-        if (r == PORT_OK && p->state == PART_TAKING)
-            r = versions_recall(e, p, why);
     }
     former_clear(&p->former);
     return r;

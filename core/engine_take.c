@@ -181,21 +181,49 @@ static bool replay_wanted(const struct part *p)
            (s->any && (c->offset < s->offset || c->clock < s->clock));
 }
 
+// Whether the journal's last change of program, among what was read, came right where the states are.
+static bool switch_at_cursor(const struct part *p)
+{
+    const struct published *s = &p->published;
+    return s->switched && s->switch_offset == p->cursor.offset && s->switch_clock == p->cursor.clock;
+}
+
+// The program at work is the one of the journal's last entry; the store may lag behind it, as with all else.
 static int check_program(struct engine *e, struct part *p, struct why *why)
 {
     const struct published *s = &p->published;
-    bool same = !strcmp(p->cursor.program, e->config.program->digest);
-    // A change that was journaled, broke off, and is not wanted any more, must be taken back there, too.
-    bool taken_back = same && s->switched && strcmp(s->program, e->config.program->digest) != 0;
-    if (same && (!taken_back || replay_wanted(p)))
-        return PORT_OK;
-    if (!replay_wanted(p))
+    const char *own = e->config.program->digest;
+    bool stored = !strcmp(p->cursor.program, own), last = !s->switched || !strcmp(s->program, own);
+    int r = stored ? versions_remember(e, p, p->cursor.clock, why) : PORT_OK; // lost, or others came to nothing
+    if (r != PORT_OK || (stored && last))
+        return r;
+    if (!replay_wanted(p) || (!stored && last && switch_at_cursor(p)))
         return part_switch(e, p, why);
-    part_halt(e, p,
-              "program %s has published more than its states in Redis tell, and this is program %s (another "
-              "model, field map, grace or time mode): start engaged with the former configuration, stop it, and come "
-              "back",
-              p->cursor.program, e->config.program->digest);
+    if (!stored)
+        part_halt(e, p,
+                  "program %s has published more than its states in Redis tell, and this is program %s (another "
+                  "model, field map, grace or time mode): start engaged with the former configuration, stop it, and "
+                  "come back",
+                  p->cursor.program, own);
+    else if (s->offset > s->switch_offset || s->clock > s->switch_clock)
+        part_halt(e, p,
+                  "program %s is at work from offset %" PRId64 " on and has published, but Redis holds states from "
+                  "before that, and this is the former configuration: start engaged with that program",
+                  s->program, s->switch_offset);
+    else // that one has done nothing yet: what is said from here on is this one's
+        return publish_program(e, p, "switch", s->switch_offset, s->switch_clock, why);
+    return PORT_OK;
+}
+
+// What is needed is not there, as *why says. The first time that is a doubt, with membership to be proven: a former owner
+// may look for what the real one has finished with.
+static int gone(struct engine *e, struct part *p, const struct why *why)
+{
+    if (!p->contradicted) {
+        p->contradicted = true;
+        return PORT_FENCED;
+    }
+    part_halt(e, p, "%s", why->text);
     return PORT_OK;
 }
 
@@ -213,12 +241,7 @@ static int all_there(struct engine *e, struct part *p, struct why *why)
                  "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64
                  ": keys were lost or changed; restore it, or run engagectl rebuild",
                  there, engine_model(e, m)->name, want);
-        if (!p->contradicted) { // a former owner may have counted while the real one wrote
-            p->contradicted = true;
-            return PORT_FENCED;
-        }
-        part_halt(e, p, "%s", why->text);
-        return PORT_OK;
+        return gone(e, p, why); // a former owner may have counted while the real one wrote
     }
     return PORT_OK;
 }
@@ -227,12 +250,13 @@ int part_log_reaches(struct engine *e, struct part *p, int64_t offset, struct wh
 {
     int64_t start, high, stable;
     int r = e->ports.log->ends(e->ports.log_ctx, &p->key, &start, &high, &stable, why);
-    if (r == PORT_OK && (offset < start || offset > high))
-        part_halt(e, p,
-                  "the log holds offsets %" PRId64 " to %" PRId64 ", the next event is to be %" PRId64
-                  ": the events in between are gone; restore them, or run engagectl rebuild",
-                  start, high, offset);
-    return r;
+    if (r != PORT_OK || (offset >= start && offset <= high))
+        return r;
+    snprintf(why->text, sizeof why->text,
+             "the log holds offsets %" PRId64 " to %" PRId64 ", the next event is to be %" PRId64
+             ": the events in between are gone; restore them, or run engagectl rebuild",
+             start, high, offset);
+    return gone(e, p, why);
 }
 
 static void take_stat(void *arg, struct span field, int64_t value)
@@ -328,8 +352,7 @@ static int take_up(struct engine *e, struct part *p, struct why *why)
     if (r == PORT_OK && p->state == PART_TAKING)
         r = versions_recall(e, p, why);
     // An attempt to write the start may have been undone, and then it is not among what was read.
-    if (r == PORT_OK && p->state == PART_TAKING && p->cursor.n == 0 && !p->published.started &&
-        (r = versions_remember(e, p, INT64_MIN, why)) == PORT_OK)
+    if (r == PORT_OK && p->state == PART_TAKING && p->cursor.n == 0 && !p->published.started)
         r = publish_program(e, p, "start", p->cursor.start, INT64_MIN, why);
     if (r == PORT_OK && p->state == PART_TAKING)
         r = check_program(e, p, why);

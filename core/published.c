@@ -197,6 +197,7 @@ int published_add(struct published *p, const char *app, const struct part_key *p
     p->started |= span_is(h.kind, "start") || span_is(h.kind, "switch");
     if (span_is(h.kind, "switch") && h.digest.n == sizeof p->program - 1) {
         p->switched = true;
+        p->switch_offset = offset;
         p->switch_clock = clock;
         memcpy(p->program, h.digest.p, h.digest.n);
         p->program[h.digest.n] = '\0';

@@ -39,7 +39,7 @@ struct published {
     bool started;          // the journal has a `start` or a change of program
     bool switched;         // the journal has a change of program
     char program[17];      // valid if switched: the latest one's digest
-    int64_t switch_clock;  // ms UTC; INT64_MIN: none
+    int64_t switch_offset, switch_clock; // valid if switched: its place; INT64_MIN: no clock
     int64_t offset, clock; // the largest seen, valid if any; INT64_MIN: none
 };
 

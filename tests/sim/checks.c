@@ -8,34 +8,10 @@
 #include <string.h>
 
 #include "cache.h"
-#include "reference.h"
+#include "said.h"
 #include "worker.h"
 
-struct said { // by an output, in its headers
-    enum { SAID_OUTPUT, SAID_DEAD, SAID_WALL, SAID_REJECT, SAID_START, SAID_OTHER } kind;
-    int model, customer;
-    uint32_t ordinal;
-    int64_t offset, clock; // offset: the event's own of SAID_DEAD and SAID_REJECT, else the next
-    char digest[17], id[100];
-};
-
-struct seen {         // of a customer in a model
-    struct rec **got; // published outputs, by ordinal - 1
-    size_t cap;
-    uint32_t checked; // of them, against the reference
-    int64_t stored;   // ordinal in the store; -1: no state
-};
-
-static struct {
-    struct seen seen[MODEL_COUNT_MAX][CUSTOMERS_MAX];
-    struct {
-        const struct rec **dead; // by the event's offset
-        size_t dead_cap;
-        struct cursor cursor;
-        int64_t tails[TOPICS];
-        bool may_halt, started; // started: the journal's first entry is there
-    } parts[PARTS_MAX];
-} checks;
+struct known checks;
 
 void checks_begin(void)
 {
@@ -43,73 +19,6 @@ void checks_begin(void)
     for (int m = 0; m < MODEL_COUNT_MAX; m++)
         for (int c = 0; c < CUSTOMERS_MAX; c++)
             checks.seen[m][c].stored = -1;
-}
-
-// ---- what a record says
-
-static struct span header(const struct rec *r, const char *name)
-{
-    for (size_t i = 0; i < r->nheaders; i++)
-        if (r->headers[i].name.n == strlen(name) && !memcmp(r->headers[i].name.p, name, r->headers[i].name.n))
-            return r->headers[i].value;
-    return (struct span){0};
-}
-
-static bool is(struct span s, const char *text)
-{
-    return s.n == strlen(text) && !memcmp(s.p, text, s.n);
-}
-
-static int64_t number(struct span s, int64_t none)
-{
-    char text[32] = "";
-    if (!s.p || s.n >= sizeof text)
-        return none;
-    memcpy(text, s.p, s.n);
-    return strtoll(text, NULL, 10);
-}
-
-static void read_output(const struct rec *r, struct said *s)
-{
-    struct span id = header(r, "engaged-id");
-    snprintf(s->id, sizeof s->id, "%.*s", (int)id.n, id.p);
-    s->customer = customer_of(r->key);
-    char *last = strrchr(s->id, ':'), expected[100];
-    s->ordinal = last ? (uint32_t)strtoul(last + 1, NULL, 10) : 0;
-    for (s->model = 0; s->model < program.nmodels; s->model++) {
-        snprintf(expected, sizeof expected, "%s:%s:%u", program.models[s->model]->name, customer_id(s->customer),
-                 s->ordinal);
-        if (!strcmp(expected, s->id))
-            return;
-    }
-    sim_fail("output %s of customer %s has a wrong id", s->id, customer_id(s->customer));
-}
-
-void checks_appended(struct plog *l, int64_t offset)
-{
-    struct rec *r = l->v[offset].rec;
-    if (l->topic == T_EVENTS)
-        return;
-    struct said *s = r->said = sim_alloc(sizeof *s);
-    struct span kind = header(r, "engaged-kind"), digest = header(r, "engaged-digest");
-    s->offset = number(header(r, "engaged-offset"), -1);
-    s->clock = number(header(r, "engaged-clock"), INT64_MIN);
-    snprintf(s->digest, sizeof s->digest, "%.*s", (int)digest.n, digest.p);
-    char place[64];
-    snprintf(place, sizeof place, "events/%d", l->partition);
-    if (!is(header(r, "engaged-partition"), place))
-        sim_fail("%s/%d has a record of another partition", topic_names[l->topic], l->partition);
-    if (l->topic == T_JOURNAL)
-        s->kind = is(kind, "wall")     ? SAID_WALL
-                  : is(kind, "reject") ? SAID_REJECT
-                  : is(kind, "start")  ? SAID_START
-                                       : SAID_OTHER;
-    else
-        s->kind = l->topic == T_DEAD ? SAID_DEAD : SAID_OUTPUT;
-    if (s->kind == SAID_DEAD || s->kind == SAID_REJECT)
-        s->offset--;
-    if (s->kind == SAID_OUTPUT)
-        read_output(r, s);
 }
 
 // ---- I2, as it happens
@@ -161,7 +70,7 @@ static void commit_dead(int partition, const struct rec *r, const struct said *s
 static void check_wall(int partition, const struct said *s)
 {
     const struct plog *l = kafka_log(T_EVENTS, partition);
-    int64_t at = (s->clock + program.grace_ms - wall_begin) * MS;
+    int64_t at = (s->clock + programs[program_of(s->digest)].grace_ms - wall_begin) * MS;
     if (sim.plan.skew || sim.plan.clock_jump || sim.plan.input_transactions)
         return; // whose clock was it?
     for (int64_t i = s->offset; i < kafka_high(l); i++)
@@ -177,7 +86,7 @@ static void check_reject(int partition, const struct said *s)
     int64_t earliest = wall_begin + kafka_log(T_EVENTS, partition)->v[s->offset].at / MS;
     if (!f || f->bad)
         sim_fail("events/%d %" PRId64 " is rejected, but it is no event", partition, s->offset);
-    if (!sim.plan.skew && !sim.plan.clock_jump && f->t <= earliest + program.max_future_ms)
+    if (!sim.plan.skew && !sim.plan.clock_jump && f->t <= earliest + programs[0].max_future_ms)
         sim_fail("events/%d %" PRId64 " is rejected, but not in the future", partition, s->offset);
 }
 
@@ -198,6 +107,8 @@ void checks_committed(struct txn *t)
                 ref_reject(l->partition, s->offset);
             } else if (s->kind == SAID_START) {
                 checks.parts[l->partition].started = true;
+            } else if (s->kind == SAID_SWITCH) {
+                checks_switch_said(l->partition, s);
             } else if (s->kind == SAID_OUTPUT) {
                 commit_output(r, s);
             } else if (s->kind == SAID_DEAD) {
@@ -233,7 +144,8 @@ void checks_bad(int partition, int64_t offset)
         sim_fail("I3: the cursor of partition %d has passed offset %" PRId64 ", but its dead letter (%s) is not "
                  "published",
                  partition, offset, reason);
-    if (!is(header(r, "__engaged.errors.reason"), reason) || !is(header(r, "engaged-digest"), reason))
+    if (!said_is(said_header(r, "__engaged.errors.reason"), reason) ||
+        !said_is(said_header(r, "engaged-digest"), reason))
         sim_fail("the dead letter of events/%d %" PRId64 " should say %s", partition, offset, reason);
 }
 
@@ -259,41 +171,56 @@ static void check_outputs(int model, int customer, uint32_t ordinal)
     const struct ref_state *ref = ref_state(model, customer);
     if (ordinal > ref->n)
         sim_fail("I1: customer %s in %s has ordinal %u, the reference %zu", customer_id(customer),
-                 program.models[model]->name, ordinal, ref->n);
+                 programs[0].models[model]->name, ordinal, ref->n);
     for (; seen->checked < ordinal; seen->checked++) {
         const struct ref_out *o = &ref->outs[seen->checked];
         const struct rec *r = seen->checked < seen->cap ? seen->got[seen->checked] : NULL;
         if (r)
             check_output(r, o);
         else if (!checks_may_miss(o))
-            sim_fail("I3: output %s:%s:%u is in the states, but not published: %.*s", program.models[model]->name,
+            sim_fail("I3: output %s:%s:%u is in the states, but not published: %.*s", programs[0].models[model]->name,
                      customer_id(customer), seen->checked + 1, (int)o->body.n, o->body.p);
     }
 }
 
+struct customer *checks_decode(int partition, int model, struct span state, int *ret_program)
+{
+    uint32_t version;
+    int now = ref_program(partition);
+    if (customer_version((const uint8_t *)state.p, state.n, &version))
+        return NULL;
+    *ret_program = programs[now].models[model]->version == version ? now : PROGRAMS - 1 - now;
+    const struct model *m = programs[*ret_program].models[model];
+    struct customer *c = sim_alloc(customer_bytes(m));
+    return customer_decode(m, (const uint8_t *)state.p, state.n, c) ? NULL : c;
+}
+
 uint32_t checks_state(int partition, int model, int customer, struct span state, int64_t clock, const char *what)
 {
-    const struct model *m = program.models[model];
+    const struct model *m = programs[ref_program(partition)].models[model];
     struct ref_state *ref = ref_state(model, customer);
-    struct customer *c = sim_alloc(customer_bytes(m));
     static struct effects ignored;
     uint8_t *bytes = sim_alloc(2 * customer_state_max(m)), *expected = bytes + customer_state_max(m);
-    if (customer_decode(m, (const uint8_t *)state.p, state.n, c))
+    int program;
+    struct customer *c = checks_decode(partition, model, state, &program);
+    if (!c)
         sim_fail("I1: the state of %s in %s cannot be read", customer_id(customer), m->name);
     uint32_t ordinal = c->ordinal;
     if (!ref->c)
         sim_fail("I1: customer %s in %s is %s, but has no event yet", customer_id(customer), m->name, what);
     ref_time(model, customer, clock); // deadlines below the clock may be pending in a piece of a sweep
+    const struct customer *want = ref_carried(partition, model, ref->program, ref->c);
+    c = ref_carried(partition, model, program, c);
     step_due(m, c);
     ignored.n = 0;
     if (step_time(m, c, clock, &ignored))
         sim_fail("no memory");
-    size_t n = customer_encode(m, c, bytes), expected_n = customer_encode(m, ref->c, expected);
+    size_t n = customer_encode(m, c, bytes), expected_n = customer_encode(m, want, expected);
     if (n != expected_n || memcmp(bytes, expected, n) != 0)
         sim_fail("I1: customer %s of partition %d in %s, %s: stage %d, ordinal %u, clock %" PRId64 "; the reference "
                  "has stage %d, ordinal %u, clock %" PRId64 " (%zu and %zu bytes)",
-                 customer_id(customer), partition, m->name, what, c->stage, c->ordinal, c->clock, ref->c->stage,
-                 ref->c->ordinal, ref->c->clock, n, expected_n);
+                 customer_id(customer), partition, m->name, what, c->stage, c->ordinal, c->clock, want->stage,
+                 want->ordinal, want->clock, n, expected_n);
     check_outputs(model, customer, ordinal);
     effects_clear(&ignored);
     return ordinal;
@@ -339,7 +266,7 @@ static void check_tails(int partition, const struct cursor *c)
 
 void checks_created(int partition, const struct cursor *c)
 {
-    ref_start(partition, c->start);
+    ref_start(partition, c->start, program_of(c->program));
     checks.parts[partition].cursor = *c;
     for (int i = 0; i < c->ntails; i++)
         checks.parts[partition].tails[topic_of(c->tails[i].topic)] = c->tails[i].offset;
@@ -351,8 +278,11 @@ void checks_flushed(int partition, const struct flush *f, bool mine)
         sim_fail("I5: a former owner of partition %d writes", partition);
     if (!checks.parts[partition].started)
         sim_fail("partition %d is flushed, but the journal has no start", partition);
+    if (checks.parts[partition].given_up)
+        return;
     check_cursor(partition, f->cursor);
     checks_flush_size(partition, f);
+    checks_switched(partition, f);
     for (size_t i = 0; i < f->nwrites; i++) {
         int customer = customer_of(f->writes[i].customer);
         if (partition_of(customer) != partition)
@@ -406,63 +336,6 @@ void checks_recheck(int partition)
 {
     ref_forget(partition);
     for (int c = 0; c < sim.plan.customers; c++)
-        for (int m = 0; m < program.nmodels && partition_of(c) == partition; m++)
+        for (int m = 0; m < nmodels() && partition_of(c) == partition; m++)
             checks.seen[m][c].checked = 0;
-}
-
-// ---- misfortunes
-
-static void restored(void *arg, int model, uint64_t bucket, struct span customer, struct span state)
-{
-    (void)bucket;
-    const struct model *m = program.models[model];
-    struct customer *c = sim_alloc(customer_bytes(m));
-    if (customer_decode(m, (const uint8_t *)state.p, state.n, c) == 0)
-        checks.seen[model][customer_of(customer)].stored = c->ordinal;
-    (void)arg;
-}
-
-void checks_redis_changed(int partition)
-{
-    struct part_key key = {topic_names[T_EVENTS], partition};
-    checks_recheck(partition);
-    for (int c = 0; c < sim.plan.customers; c++)
-        for (int m = 0; m < program.nmodels && partition_of(c) == partition; m++)
-            checks.seen[m][c].stored = -1;
-    checks.parts[partition].cursor = mem_store_cursor(redis, &key);
-    memset(checks.parts[partition].tails, 0, sizeof checks.parts[partition].tails);
-    const struct cursor *c = &checks.parts[partition].cursor;
-    for (int i = 0; i < c->ntails; i++)
-        checks.parts[partition].tails[topic_of(c->tails[i].topic)] = c->tails[i].offset;
-    mem_store_each(redis, &key, restored, NULL);
-}
-
-void checks_offsets_expired(int partition)
-{
-    (void)partition; // the group may begin anew
-}
-
-void checks_damaged(int partition, const char *what)
-{
-    act(partition, 0, "partition %d may halt: %s", partition, what);
-    checks.parts[partition].may_halt = true;
-}
-
-bool checks_poisoned(struct span key)
-{
-    if (sim.plan.poison < 0 || customer_of(key) != sim.plan.poison)
-        return false;
-    checks_damaged(partition_of(sim.plan.poison), "a record of its is too large");
-    return true;
-}
-
-bool checks_may_halt(int partition)
-{
-    return checks.parts[partition].may_halt;
-}
-
-void checks_halted(int partition, const char *reason)
-{
-    if (!checks.parts[partition].may_halt)
-        sim_fail("partition %d halts without need: %s", partition, reason);
 }

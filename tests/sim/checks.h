@@ -17,6 +17,8 @@ struct worker;
 void checks_limits(const struct worker *w);                   // after a round
 void checks_flush_size(int partition, const struct flush *f); // as it is accepted
 bool checks_may_halt(int partition);
+int checks_program(int partition);     // at work, by the store; -1: none
+bool checks_given_up(int partition);   // it must halt, and nothing more is said about it
 bool checks_poisoned(struct span key); // brokers refuse this customer's transitions
 // Everything that is there agrees with the reference; drained: and everything that must be there is.
 void checks_final(int partition, bool drained);
@@ -27,6 +29,8 @@ struct ref_out;
 void checks_recheck(int partition);             // steps and compares everything again
 void checks_bad(int partition, int64_t offset); // its dead letter is published
 bool checks_may_miss(const struct ref_out *o);
+// The customer in a state, and whose program's models it is of; NULL: it cannot be read.
+struct customer *checks_decode(int partition, int model, struct span state, int *ret_program);
 uint32_t checks_state(int partition, int model, int customer, struct span state, int64_t clock, const char *what);
 void checks_published(int model, int customer);
 void checks_order(int topic, int partition);

@@ -162,6 +162,30 @@ static void lose_cursor(void)
     lose(false);
 }
 
+// ---- a new version: one daemon after the other, some of them much later, some in a crash
+
+static void upgrade(void *arg)
+{
+    int daemon = (int)(intptr_t)arg;
+    bool killed = chance(2000);
+    if (!sim.faults)
+        return;
+    daemon_install(daemon, chance(1000) ? 0 : 1); // now and then back again
+    for (int i = 0; i < slots(); i++)
+        if (worker_of(i) && worker_of(i)->daemon == daemon && killed)
+            worker_kill(worker_of(i));
+        else if (worker_of(i) && worker_of(i)->daemon == daemon)
+            worker_stop(worker_of(i));
+    sim_at(sim.now + between(SECOND, 20 * SECOND), upgrade, arg);
+}
+
+static void upgrade_begin(void)
+{
+    for (int d = 0; sim.plan.upgrade && d < sim.plan.daemons; d++)
+        sim_at(sim.plan.upgrade * (int64_t)SECOND + between(0, chance(5000) ? SECOND : 10 * SECOND), upgrade,
+               (void *)(intptr_t)d);
+}
+
 // ---- Kafka forgets
 
 static void expire(void)
@@ -196,8 +220,13 @@ static void truncate_any(void)
 {
     int p = some_partition();
     struct plog *l = kafka_log((int)below(TOPICS), p);
+    struct cursor c = mem_store_cursor(redis, &(struct part_key){topic_names[T_EVENTS], p});
+    int64_t start = between(0, kafka_stable(l));
+    for (int i = 0; i < c.ntails; i++)
+        if (topic_of(c.tails[i].topic) == l->topic && c.tails[i].offset == start - 1)
+            return; // one offset of which nobody can tell whether it was a marker
     checks_damaged(p, "kafka deletes what may be needed");
-    cut_log(l, between(0, kafka_stable(l)));
+    cut_log(l, start);
 }
 
 static void hang(void)
@@ -259,6 +288,7 @@ void faults_begin(void)
     begin(hang, p->hang);
     if (p->failover)
         sim_at(sim.now + SECOND, snapshot, NULL);
+    upgrade_begin();
     for (int d = 0; p->skew && d < p->daemons; d++)
         wall_jump(d, between(-3000, 3000));
 }

@@ -42,7 +42,7 @@ void checks_limits(const struct worker *w)
 // Without a sweep's pieces, which are as large as the buckets.
 void checks_flush_size(int partition, const struct flush *f)
 {
-    size_t max = (size_t)sim.plan.flush_customers + (size_t)program.nmodels;
+    size_t max = (size_t)sim.plan.flush_customers + (size_t)nmodels();
     for (size_t i = 0; i < f->ndues; i++)
         if (f->dues[i].exact)
             return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "worker.h"
+#include "workload.h"
 
 enum { HEARTBEAT_US = 1200 * MS, READ_PATIENCE_US = 1800 * MS, UNSTABLE_PATIENCE_US = 1000 * MS };
 
@@ -49,9 +50,14 @@ static struct record copied(const struct plog *l, int64_t offset, char **to)
         headers[i].name = put(to, r->headers[i].name);
         headers[i].value = put(to, r->headers[i].value);
     }
-    return (struct record){.topic = {topic_names[l->topic], strlen(topic_names[l->topic])}, .partition = l->partition,
-                           .offset = offset, .timestamp = r->timestamp, .key = put(to, r->key),
-                           .value = put(to, r->value), .headers = headers, .nheaders = r->nheaders};
+    return (struct record){.topic = {topic_names[l->topic], strlen(topic_names[l->topic])},
+                           .partition = l->partition,
+                           .offset = offset,
+                           .timestamp = r->timestamp,
+                           .key = put(to, r->key),
+                           .value = put(to, r->value),
+                           .headers = headers,
+                           .nheaders = r->nheaders};
 }
 
 // ---- membership
@@ -287,9 +293,19 @@ static void run_question(struct call *c)
 static bool ask(struct worker *w, const struct part_key *p, int what, struct question **ret)
 {
     struct question *q = *ret = sim_alloc(sizeof *q);
-    *q = (struct question){.call = {.run = run_question, .server = KAFKA}, .topic = topic_of(p->topic),
-                           .partition = p->partition, .what = what};
+    *q = (struct question){.call = {.run = run_question, .server = KAFKA},
+                           .topic = topic_of(p->topic),
+                           .partition = p->partition,
+                           .what = what};
     return call(w, &q->call);
+}
+
+// To a worker of another program everything looks as if it were in the store.
+static bool switches_early(const struct worker *w, int partition)
+{
+    struct part_key key = {topic_names[T_EVENTS], partition};
+    struct cursor c = mem_store_cursor(redis, &key);
+    return sim.plan.mutation == MUTATE_SWITCH_EARLY && c.exists && strcmp(c.program, programs[w->program].digest) != 0;
 }
 
 static int log_committed(void *ctx, const struct part_key *p, int64_t *ret_offset, int64_t *ret_clock,
@@ -303,6 +319,11 @@ static int log_committed(void *ctx, const struct part_key *p, int64_t *ret_offse
         if (q->result == K_OK) {
             *ret_offset = q->value;
             *ret_clock = q->clock;
+            if (switches_early(w, p->partition)) {
+                struct cursor c = mem_store_cursor(redis, &(struct part_key){topic_names[T_EVENTS], p->partition});
+                *ret_offset = c.offset;
+                *ret_clock = c.clock;
+            }
             return PORT_OK;
         }
         pause_until(w, sim.now + 50 * MS);
@@ -358,9 +379,11 @@ static int log_read(void *ctx, const struct part_key *p, int64_t from, int64_t u
             break;
         if (from < l->start)
             return why_not(ret_why, PORT_REFUSED, "the offset is gone");
-        int r = hand_on(l, &position, each, arg);
+        int r = switches_early(w, p->partition) ? 0 : hand_on(l, &position, each, arg);
         if (r < 0)
             return r;
+        if (switches_early(w, p->partition))
+            return PORT_OK;
         if (position >= upto || sim.plan.mutation == MUTATE_STABLE_ONLY)
             return PORT_OK;
         pause_until(w, sim.now + 100 * MS);
@@ -382,6 +405,12 @@ void log_close(struct worker *w)
 }
 
 const struct log_ops sim_log_ops = {
-    .poll = log_poll, .seek = log_seek, .pause = log_pause, .committed = log_committed, .ends = log_ends,
-    .read = log_read, .reached = log_reached, .partitions = log_partitions,
+    .poll = log_poll,
+    .seek = log_seek,
+    .pause = log_pause,
+    .committed = log_committed,
+    .ends = log_ends,
+    .read = log_read,
+    .reached = log_reached,
+    .partitions = log_partitions,
 };

@@ -5,10 +5,9 @@
 
 static const struct {
     const char *name, *text;
-} mutations[] = {
-    {"", ""},
+} mutations[] = {{"", ""},
 #define X(name, text) {#name, text},
-    MUTATIONS(X)
+                 MUTATIONS(X)
 #undef X
 };
 
@@ -27,7 +26,7 @@ static void make_shape(struct plan *p)
     p->partitions = (int)between(1, chance(5000) ? 2 : PARTS_MAX);
     p->daemons = (int)between(1, 3);
     p->workers = (int)between(1, p->daemons > 2 ? 2 : 3);
-    p->model_set = (int)below(5);
+    p->model_set = (int)below(6);
     p->wall = chance(6000);
     p->reset_latest = chance(500);
     p->input_transactions = chance(3000);
@@ -94,14 +93,23 @@ static void make_faults(struct plan *p)
     p->hang = chance(400) ? (int)between(6, 20) : 0;
 }
 
+static void make_upgrade(struct plan *p)
+{
+    p->upgrade = chance(2500) ? (int)between(1, 1 + p->active_us / SECOND / 2) : 0;
+    p->next_models = chance(8000);
+    p->next_grace_ms = p->next_models && chance(7000) ? p->grace_ms : p->grace_ms + between(1, 500);
+}
+
 void plan_make(struct plan *p, uint64_t seed, enum mutation mutation)
 {
     sim.random = seed * UINT64_C(0x2545f4914f6cdd1d) + 12345;
     *p = (struct plan){.mutation = mutation, .poison = -1, .liveness = chance(7000)};
     make_shape(p);
     make_engine(p);
+    make_upgrade(p);
     if (!chance(300)) // some seeds have no misfortune at all
         make_faults(p);
+    p->blind &= !p->upgrade; // n does not guard the texts of models, only the server's id does
     p->redis_us += 50;
     p->kafka_us += 50;
     p->markers_us += MS;

@@ -6,14 +6,14 @@
 
 #include "mutations.h"
 
-enum { TOPICS = 6, PARTS_MAX = 4, SLOTS_MAX = 8, CUSTOMERS_MAX = 2048, MODEL_COUNT_MAX = 3 };
+enum { TOPICS = 6, PARTS_MAX = 4, SLOTS_MAX = 8, CUSTOMERS_MAX = 2048, MODEL_COUNT_MAX = 3, PROGRAMS = 2 };
 
 enum mutation { // one step of the protocol done wrong; mutations.h
     MUTATE_NOTHING,
 #define X(name, text) MUTATE_##name,
     MUTATIONS(X)
 #undef X
-    MUTATION_COUNT
+        MUTATION_COUNT
 };
 
 struct plan {
@@ -24,8 +24,11 @@ struct plan {
     int64_t active_us;                                                    // events come and faults happen
     int64_t grace_ms, max_future_ms, max_age_ms, flush_every_ms, step_ms; // step_ms: between events, on average
     int64_t late_ms;                                                      // how late events come, at most
-    int batch_events, flush_customers, bucket_customers, bad, future;                       // per myriad of events
+    int batch_events, flush_customers, bucket_customers, bad, future;     // per myriad of events
     int64_t cache_bytes;
+    int upgrade;      // seconds until the next program comes, to one daemon after the other; 0: never
+    bool next_models; // of the next program: other texts, or else only another grace
+    int64_t next_grace_ms;
     int64_t redis_us, kafka_us, markers_us; // latencies, on average; of markers, at most
     // per myriad of calls
     int redis_lost, redis_late, redis_mute, redis_oom; // mute: executed, but nobody hears of it

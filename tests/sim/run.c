@@ -105,6 +105,22 @@ static void stop_all(void)
         sim_fail("a worker does not stop");
 }
 
+// What an operator does when programs got mixed up: the former one finishes what it has begun, then comes the next.
+static void calm(void)
+{
+    faults_stop();
+    for (int program = sim.plan.upgrade ? 0 : PROGRAMS; program < PROGRAMS; program++) {
+        stop_all();
+        sim.upgraded = program > 0;
+        for (int d = 0; d < sim.plan.daemons; d++)
+            daemon_install(d, program);
+        supervise(true);
+        drain();
+    }
+    if (!sim.plan.upgrade)
+        drain();
+}
+
 uint64_t run_seed(uint64_t seed, enum mutation mutation, bool trace)
 {
     struct plan plan;
@@ -122,8 +138,7 @@ uint64_t run_seed(uint64_t seed, enum mutation mutation, bool trace)
     }
     bool halted[PARTS_MAX] = {0};
     if (plan.liveness) {
-        faults_stop();
-        drain();
+        calm();
         for (int p = 0; p < plan.partitions; p++)
             settled(p, &halted[p]);
         stop_all();

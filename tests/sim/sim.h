@@ -27,6 +27,7 @@ struct sim {
     uint64_t random;    // state of the one source of chance
     int64_t now;        // us since the run began
     bool trace, faults; // faults: still allowed
+    bool upgraded;      // the last program is everywhere
     struct plan plan;
     struct co *current; // NULL: an event runs
 };

@@ -43,8 +43,8 @@ static struct store_call *store_call(struct worker *w, const struct part_key *p,
     struct store_call *c = sim_alloc(sizeof *c);
     for (int i = 0; i < 2; i++) // what the last call read is gone with this one
         mem_store_ops.load(w->store.halves[i], p, &(struct owner){""}, 0, NULL, 0, &c->why);
-    *c = (struct store_call){.call = {.run = run, .server = REDIS}, .key = {topic_names[T_EVENTS], p->partition},
-                             .client = w->store.client};
+    *c = (struct store_call){
+        .call = {.run = run, .server = REDIS}, .key = {topic_names[T_EVENTS], p->partition}, .client = w->store.client};
     return c;
 }
 
@@ -276,9 +276,15 @@ static void take_flush(struct store_call *c, const struct flush *f)
     for (size_t i = 0; i < f->nstats; i++)
         stats[i].field = sim_copy(stats[i].field, strlen(stats[i].field) + 1);
     take_cursor(c, f->cursor);
-    c->flush = (struct flush){.cursor = &c->next, .splits = splits, .nsplits = f->nsplits, .writes = writes,
-                              .nwrites = f->nwrites, .dues = sim_copy(f->dues, f->ndues * sizeof *f->dues),
-                              .ndues = f->ndues, .stats = stats, .nstats = f->nstats};
+    c->flush = (struct flush){.cursor = &c->next,
+                              .splits = splits,
+                              .nsplits = f->nsplits,
+                              .writes = writes,
+                              .nwrites = f->nwrites,
+                              .dues = sim_copy(f->dues, f->ndues * sizeof *f->dues),
+                              .ndues = f->ndues,
+                              .stats = stats,
+                              .nstats = f->nstats};
 }
 
 static void mutate_flush(struct store_call *c)
@@ -356,6 +362,13 @@ void store_end(void)
 }
 
 const struct store_ops sim_store_ops = {
-    .claim = store_claim, .create = store_create, .load = store_load, .due = store_due, .flush = store_flush,
-    .stats = store_stats, .count = store_count, .remember = store_remember, .recall = store_recall,
+    .claim = store_claim,
+    .create = store_create,
+    .load = store_load,
+    .due = store_due,
+    .flush = store_flush,
+    .stats = store_stats,
+    .count = store_count,
+    .remember = store_remember,
+    .recall = store_recall,
 };

@@ -11,8 +11,9 @@
 static struct worker *first;
 static struct worker *believed[SLOTS_MAX];
 static int64_t start_at[SLOTS_MAX];
-static int64_t skew[SLOTS_MAX]; // by daemon, ms
-static int64_t latest;          // wall time that anybody was told, ms UTC
+static int64_t skew[SLOTS_MAX];  // by daemon, ms
+static int installed[SLOTS_MAX]; // program by daemon, for workers to come
+static int64_t latest;           // wall time that anybody was told, ms UTC
 static int born;
 static bool supervised;
 
@@ -84,17 +85,28 @@ const struct world_ops sim_world_ops = {.wall_ms = wall_ms, .mono_ms = mono_ms, 
 
 // ---- a worker's life
 
-const struct engine_config *engine_config_of(void)
+static const struct engine_config *engine_config_of(const struct worker *w)
 {
     static const struct campaign_topic campaigns[] = {{"special", "special"}, {"mute", NULL}};
     static struct engine_config c;
-    c = (struct engine_config){
-        .program = &program, .app = "app", .source = topic_names[T_EVENTS], .partitions = sim.plan.partitions,
-        .reset_latest = sim.plan.reset_latest, .transitions = topic_names[T_TRANSITIONS],
-        .triggers = topic_names[T_TRIGGERS], .dead_letters = topic_names[T_DEAD], .journal = topic_names[T_JOURNAL],
-        .campaigns = campaigns, .ncampaigns = 2, .max_age_ms = sim.plan.max_age_ms, .exactly_once = true,
-        .batch_events = (size_t)sim.plan.batch_events, .flush_customers = (size_t)sim.plan.flush_customers,
-        .bucket_customers = (size_t)sim.plan.bucket_customers, .flush_every_ms = sim.plan.flush_every_ms, .cache_bytes = (size_t)sim.plan.cache_bytes};
+    c = (struct engine_config){.program = &programs[w->program],
+                               .app = "app",
+                               .source = topic_names[T_EVENTS],
+                               .partitions = sim.plan.partitions,
+                               .reset_latest = sim.plan.reset_latest,
+                               .transitions = topic_names[T_TRANSITIONS],
+                               .triggers = topic_names[T_TRIGGERS],
+                               .dead_letters = topic_names[T_DEAD],
+                               .journal = topic_names[T_JOURNAL],
+                               .campaigns = campaigns,
+                               .ncampaigns = 2,
+                               .max_age_ms = sim.plan.max_age_ms,
+                               .exactly_once = true,
+                               .batch_events = (size_t)sim.plan.batch_events,
+                               .flush_customers = (size_t)sim.plan.flush_customers,
+                               .bucket_customers = (size_t)sim.plan.bucket_customers,
+                               .flush_every_ms = sim.plan.flush_every_ms,
+                               .cache_bytes = (size_t)sim.plan.cache_bytes};
     return &c;
 }
 
@@ -102,10 +114,16 @@ static void life(void *arg)
 {
     struct worker *w = arg;
     struct why why;
-    struct ports ports = {.log = &sim_log_ops, .sink = &sim_sink_ops, .store = &sim_store_ops,
-                          .world = &sim_world_ops, .log_ctx = w, .sink_ctx = w, .store_ctx = w, .world_ctx = w};
+    struct ports ports = {.log = &sim_log_ops,
+                          .sink = &sim_sink_ops,
+                          .store = &sim_store_ops,
+                          .world = &sim_world_ops,
+                          .log_ctx = w,
+                          .sink_ctx = w,
+                          .store_ctx = w,
+                          .world_ctx = w};
     store_open(w);
-    w->engine = engine_new(engine_config_of(), &ports, &w->counters);
+    w->engine = engine_new(engine_config_of(w), &ports, &w->counters);
     if (!w->engine)
         sim_fail("no memory for an engine");
     w->log.events = engine_events(w->engine);
@@ -135,6 +153,7 @@ struct worker *worker_start(int slot)
     w->daemon = slot / sim.plan.workers;
     w->number = ++born;
     w->born = sim.now;
+    w->program = installed[w->daemon];
     w->next = first;
     first = believed[slot] = w;
     act(slot, w->number, "worker %d starts in slot %d", w->number, slot);
@@ -154,6 +173,12 @@ void worker_kill(struct worker *w)
 void worker_stop(struct worker *w)
 {
     w->stopping = true;
+}
+
+void daemon_install(int daemon, int program)
+{
+    act(daemon, program, "daemon %d: program %d from its next start on", daemon, program);
+    installed[daemon] = program;
 }
 
 struct worker *worker_of(int slot)
@@ -209,6 +234,7 @@ void workers_begin(void)
     memset(believed, 0, sizeof believed);
     memset(start_at, 0, sizeof start_at);
     memset(skew, 0, sizeof skew);
+    memset(installed, 0, sizeof installed);
     redis = mem_store_new();
     supervised = true;
     look_after(NULL);

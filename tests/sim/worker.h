@@ -36,6 +36,7 @@ struct store_port {
 
 struct worker {
     struct co co;
+    int program;              // of those of the run
     int slot, daemon, number; // number: of this incarnation, for traces
     bool dead;                // nothing that it does counts any more
     bool stopping;            // asked to end in order
@@ -68,7 +69,8 @@ void workers_end(void);
 struct worker *worker_start(int slot);
 void worker_kill(struct worker *w);
 void worker_stop(struct worker *w);
-struct worker *worker_of(int slot); // the one the supervisor believes in; NULL: none
+void daemon_install(int daemon, int program); // for workers to come
+struct worker *worker_of(int slot);           // the one the supervisor believes in; NULL: none
 int slots(void);
 void supervise(bool on); // start those that are missing, with some delay
 struct worker *workers_first(void);
@@ -76,6 +78,5 @@ bool workers_gone(void);      // every coroutine is over
 int64_t wall_now(int daemon); // ms UTC
 int64_t wall_latest(void);    // that any of them has seen
 void wall_jump(int daemon, int64_t ms);
-const struct engine_config *engine_config_of(void);
 void pause_until(struct worker *w, int64_t until); // the dead don't wait
 int why_not(struct why *why, int result, const char *text);

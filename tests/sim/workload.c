@@ -1,5 +1,5 @@
-// Small models in which everything collides within seconds, and events around the wall clock: late, early, at one
-// instant, bad, and too far in the future; some of them in transactions of the producer's that are undone in the end.
+// Events around the wall clock: late, early, at one instant, bad, and too far in the future; some of them in
+// transactions of the producer's that are undone in the end.
 #include "workload.h"
 
 #include <stdio.h>
@@ -9,58 +9,6 @@
 #include "checks.h"
 #include "worker.h"
 
-static const char shop[] = "model: shop\nversion: 3\n"
-                           "signals:\n"
-                           "  visit: [visit]\n"
-                           "  buy: {events: [buy], value: true}\n"
-                           "  moan: {events: [moan], where: {loud: true}}\n"
-                           "report: [count(buy), sum(buy), score]\n"
-                           "score: {half_life: 4s, potential: 10, weights: {visit: 1, buy: 5, moan: -3}}\n"
-                           "stages:\n"
-                           "  new: {objective: {name: first, reach: buyer, within: 3s}}\n"
-                           "  buyer: {objective: {name: again, when: buy, within: 5s}}\n"
-                           "  quiet: {owner: care}\n"
-                           "  gone: {owner: care}\n"
-                           "transitions:\n"
-                           "  - {name: bought, from: new, to: buyer, when: buy}\n"
-                           "  - {name: moaned, from: buyer, to: quiet, when: moan, if: \"count(moan, 6s) >= 2\"}\n"
-                           "  - {name: silent, from: [new, buyer], to: quiet, quiet: 2s}\n"
-                           "  - {name: faded, from: buyer, to: quiet, after: 1s, if: \"score < 20\"}\n"
-                           "  - {name: left, from: quiet, to: gone, after: 4s}\n"
-                           "  - {name: back, from: [quiet, gone], to: buyer, when: [buy, visit]}\n"
-                           "triggers:\n"
-                           "  - {name: welcome, campaign: care, enter: buyer}\n"
-                           "  - {name: bye, campaign: care, exit: buyer, unless: \"count(buy, stage) >= 2\"}\n"
-                           "  - {name: nudge, campaign: push, in: new, after: 500ms, unless: \"count(visit) >= 3\"}\n"
-                           "  - {name: spell, campaign: push, in: buyer, quiet: 700ms, once: spell}\n"
-                           "  - {name: hot, campaign: special, in: buyer, when: buy, if: \"score >= 60\"}\n"
-                           "  - {name: lost, campaign: mute, enter: gone}\n"
-                           "caps: {push: {max: 2, per: 5s}, all: {max: 6, per: 10s}}\n";
-
-static const char pulse[] = // deadlines in a circle: a customer never falls silent
-    "model: pulse\nversion: 1\n"
-    "signals: {any: [visit, buy]}\n"
-    "stages: {up: {owner: a}, down: {owner: b}}\n"
-    "transitions:\n"
-    "  - {name: fall, from: up, to: down, after: 900ms}\n"
-    "  - {name: rise, from: down, to: up, after: 1600ms}\n"
-    "  - {name: lift, from: down, to: up, when: any}\n"
-    "triggers:\n"
-    "  - {name: high, campaign: care, in: up, when: any, if: \"visits(up) >= 2\"}\n"
-    "caps: {care: {max: 3, per: 6s}}\n";
-
-static const char tiny[] = "model: tiny\nversion: 1\n"
-                           "signals: {visit: [visit], buy: [buy]}\n"
-                           "stages: {one: {owner: a}, two: {owner: b}}\n"
-                           "transitions:\n"
-                           "  - {name: there, from: one, to: two, when: buy}\n"
-                           "  - {name: home, from: two, to: one, when: buy}\n"
-                           "triggers:\n"
-                           "  - {name: late, campaign: special, in: two, quiet: 1500ms}\n";
-
-static const char *const sets[][MODEL_COUNT_MAX] = {{shop}, {shop, pulse}, {tiny, shop}, {tiny}, {tiny, pulse, shop}};
-
-struct program program;
 const int64_t wall_begin = 1800000000000;
 static struct event_parser *parser;
 static int left, undone; // events to come; transactions of producers that are open
@@ -105,9 +53,12 @@ static struct fact *read_fact(int partition, const struct rec *r)
     struct event ev;
     const char *detail;
     struct fact *f = sim_alloc(sizeof *f);
-    struct record record = {.topic = {topic_names[T_EVENTS], 6}, .partition = partition, .timestamp = r->timestamp,
-                            .key = r->key, .value = r->value};
-    if (event_parse(parser, &program.map, &record, &ev, &f->bad, &detail) != 0)
+    struct record record = {.topic = {topic_names[T_EVENTS], 6},
+                            .partition = partition,
+                            .timestamp = r->timestamp,
+                            .key = r->key,
+                            .value = r->value};
+    if (event_parse(parser, &programs[0].map, &record, &ev, &f->bad, &detail) != 0)
         return f;
     f->customer = customer_of(ev.customer);
     f->t = ev.time;
@@ -115,8 +66,9 @@ static struct fact *read_fact(int partition, const struct rec *r)
     f->value_milli = ev.value_milli;
     f->type = span_copy(ev.type);
     f->id = span_copy(ev.id);
-    for (int m = 0; m < program.nmodels; m++)
-        f->signals[m] = model_match(program.models[m], &ev);
+    for (int i = 0; i < PROGRAMS; i++)
+        for (int m = 0; m < nmodels(); m++)
+            f->signals[i][m] = model_match(programs[i].models[m], &ev);
     return f;
 }
 
@@ -153,8 +105,10 @@ static int64_t own_time(int64_t wall)
 static struct rec *event_of(const char *text, const char *key)
 {
     struct rec *r = sim_alloc(sizeof *r);
-    *r = (struct rec){.key = {sim_copy(key, strlen(key)), strlen(key)}, .value = {text, strlen(text)},
-                      .timestamp = wall_begin + sim.now / MS, .source = -1};
+    *r = (struct rec){.key = {sim_copy(key, strlen(key)), strlen(key)},
+                      .value = {text, strlen(text)},
+                      .timestamp = wall_begin + sim.now / MS,
+                      .source = -1};
     return r;
 }
 
@@ -213,28 +167,11 @@ bool workload_over(void)
     return left == 0 && undone == 0;
 }
 
-// ---- the program
-
-static void load_models(void)
-{
-    struct diags d = {0};
-    program = (struct program){.grace_ms = sim.plan.grace_ms, .max_future_ms = sim.plan.max_future_ms,
-                               .wall = sim.plan.wall, .models = calloc(MODEL_COUNT_MAX, sizeof(struct model *))};
-    for (int i = 0; i < MODEL_COUNT_MAX && sets[sim.plan.model_set][i]; i++) {
-        const char *text = sets[sim.plan.model_set][i];
-        if (model_load("model", text, strlen(text), &program.models[program.nmodels++], &d)) {
-            diags_sort(&d);
-            sim_fail("a model has mistakes: %s", diags_format(&d));
-        }
-    }
-    if (field_map_preset(&program.map, PRESET_PLAIN) || program_link(&program, &d))
-        sim_fail("the program cannot be linked");
-    diags_clear(&d);
-}
+// ---- a run
 
 void workload_begin(void)
 {
-    load_models();
+    programs_begin();
     parser = event_parser_new();
     left = sim.plan.events;
     undone = 0;
@@ -249,6 +186,6 @@ void workload_start(void *unused)
 
 void workload_end(void)
 {
-    program_clear(&program);
+    programs_end();
     parser = event_parser_free(parser);
 }

@@ -1,0 +1,112 @@
+// Changes of program. The store says when one takes place, and the journal must have said so before; after a loss of
+// Redis's latest writes it must come again at the same place, unless the next program has said nothing yet.
+#include <inttypes.h>
+#include <string.h>
+
+#include "checks.h"
+#include "said.h"
+#include "worker.h"
+
+void checks_switch_said(int partition, const struct said *s)
+{
+    size_t n = checks.parts[partition].nswitches++;
+    const struct said **v = sim_alloc((n + 1) * sizeof(struct said *));
+    for (size_t i = 0; i < n; i++)
+        v[i] = checks.parts[partition].switches[i];
+    v[n] = s;
+    checks.parts[partition].switches = v;
+    checks.parts[partition].started = true;
+}
+
+static struct ref_switch *switching; // whose pending deadlines are looked for
+
+static void see_pending(void *arg, int model, uint64_t bucket, struct span id, struct span state)
+{
+    const struct cursor *c = arg;
+    int customer = customer_of(id), partition = partition_of(customer);
+    struct ref_pending *to = &switching->pending[model][customer];
+    (void)bucket;
+    checks_state(partition, model, customer, state, c->clock, "at a change of program");
+    to->c = checks_decode(partition, model, state, &to->program);
+}
+
+static bool switch_journaled(int partition, const struct cursor *c)
+{
+    for (size_t i = 0; i < checks.parts[partition].nswitches; i++) {
+        const struct said *s = checks.parts[partition].switches[i];
+        if (s->offset == c->offset && s->clock == c->clock && !strcmp(s->digest, c->program))
+            return true;
+    }
+    return false;
+}
+
+// Whether something was said after the change of program.
+static bool spoke(int partition, const struct ref_switch *s)
+{
+    for (int topic = T_JOURNAL; topic < TOPICS; topic++) {
+        const struct plog *l = kafka_log(topic, partition);
+        for (size_t i = 0; i < l->n; i++) {
+            const struct said *said = l->v[i].rec ? l->v[i].rec->said : NULL;
+            bool before = said && (said->kind == SAID_DEAD || said->kind == SAID_REJECT);
+            if (said && l->v[i].txn->state == TXN_COMMITTED && said->kind != SAID_START && said->kind != SAID_SWITCH &&
+                (said->offset + before > s->offset || said->clock > s->clock))
+                return true;
+        }
+    }
+    return false;
+}
+
+// The store says that another program is at work.
+void checks_switched(int partition, const struct flush *f)
+{
+    struct part_key key = {topic_names[T_EVENTS], partition};
+    struct ref_switch s = {.offset = f->cursor->offset,
+                           .clock = f->cursor->clock,
+                           .n = f->cursor->n,
+                           .program = program_of(f->cursor->program)};
+    if (!strcmp(f->cursor->program, checks.parts[partition].cursor.program))
+        return;
+    if (!switch_journaled(partition, f->cursor))
+        sim_fail("partition %d is switched to program %d at offset %" PRId64 ", clock %" PRId64
+                 ", but the journal has no such entry",
+                 partition, s.program, s.offset, s.clock);
+    size_t n;
+    const struct ref_switch *former = ref_switches(partition, &n);
+    if (n > 0 && former[n - 1].offset == s.offset && former[n - 1].clock == s.clock &&
+        former[n - 1].program == s.program && former[n - 1].n >= s.n) {
+        ref_unswitch(partition); // once more
+        ref_step(partition, f->cursor->offset, checks_bad);
+    }
+    act(s.offset, s.program, "partition %d: program %d from offset %lld on", partition, s.program, (long long)s.offset);
+    for (int m = 0; m < nmodels(); m++)
+        s.pending[m] = sim_alloc((size_t)sim.plan.customers * sizeof **s.pending);
+    switching = &s;
+    mem_store_each(redis, &key, see_pending, (void *)f->cursor);
+    ref_switch(partition, &s);
+    ref_step(partition, f->cursor->offset, checks_bad);
+}
+
+// What follows cannot be told from the store any more.
+static void give_up(int partition, const char *what)
+{
+    checks_damaged(partition, what);
+    checks.parts[partition].given_up = true;
+}
+
+// Redis is where it was before a change of program. It may come again at the same place; if it does not, and the next
+// program has said something already, the partition may halt.
+void checks_unswitch(int partition)
+{
+    const struct cursor *c = &checks.parts[partition].cursor;
+    size_t n;
+    if (!c->exists)
+        return;
+    for (const struct ref_switch *s; s = ref_switches(partition, &n), n > 0 && s[n - 1].n >= c->n;) {
+        if (spoke(partition, &s[n - 1])) {
+            if (s[n - 1].offset != c->offset || s[n - 1].clock != c->clock)
+                give_up(partition, "Redis goes back to before a change of program");
+            return; // it must come again
+        }
+        ref_unswitch(partition);
+    }
+}

@@ -42,7 +42,7 @@ static void part_drop(struct engine *e, struct part *p)
         e->ndeferred = e->nloads = e->arena_n = 0;
 }
 
-static struct part *part_free(struct engine *e, struct part *p)
+struct part *part_free(struct engine *e, struct part *p)
 {
     if (p) {
         part_drop(e, p);
@@ -172,79 +172,6 @@ static void on_revoked(void *arg, const struct part_key *keys, size_t n, bool lo
 struct log_events engine_events(struct engine *e)
 {
     return (struct log_events){.assigned = on_assigned, .revoked = on_revoked, .arg = e};
-}
-
-// ---- the engine
-
-int engine_topic(struct engine *e, const char *name)
-{
-    for (int i = 0; i < e->ntopics; i++)
-        if (!strcmp(e->topics[i], name))
-            return i;
-    if (e->ntopics == TOPICS_MAX || !(e->topics[e->ntopics] = strdup(name)))
-        return -1;
-    return e->ntopics++;
-}
-
-static int topics_init(struct engine *e)
-{
-    const struct engine_config *c = &e->config;
-    const char *fixed[] = {c->journal, c->transitions, c->triggers, c->dead_letters};
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (fixed[i] && engine_topic(e, fixed[i]) < 0)
-            return ERR_NOMEM;
-    for (size_t i = 0; i < c->ncampaigns; i++)
-        if (c->campaigns[i].topic && engine_topic(e, c->campaigns[i].topic) < 0)
-            return ERR_NOMEM;
-    return 0;
-}
-
-struct engine *engine_new(const struct engine_config *config, const struct ports *ports, struct counters *counters)
-{
-    struct engine *e = calloc(1, sizeof *e);
-    if (!e)
-        return NULL;
-    e->config = *config;
-    if (!e->config.bucket_customers)
-        e->config.bucket_customers = BUCKET_CUSTOMERS;
-    e->ports = *ports;
-    e->counters = counters;
-    e->batch = config->batch_events;
-    e->parser = event_parser_new();
-    size_t largest = 0;
-    for (int i = 0; i < config->program->nmodels; i++)
-        if (customer_bytes(config->program->models[i]) > largest)
-            largest = customer_bytes(config->program->models[i]);
-    e->spare = malloc(largest);
-    if (!e->parser || !e->spare || topics_init(e) || engine_stats_init(e))
-        return engine_free(e);
-    return e;
-}
-
-struct engine *engine_free(struct engine *e)
-{
-    if (!e)
-        return NULL;
-    while (e->nparts > 0)
-        part_free(e, e->parts[--e->nparts]);
-    free(e->parts);
-    event_parser_free(e->parser);
-    effects_clear(&e->effects);
-    struct buffer *buffers[] = {&e->id, &e->body, &e->scratch, &e->states};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        buffer_clear(buffers[i]);
-    free(e->deferred);
-    free(e->loads);
-    free(e->items);
-    free(e->spare);
-    free(e->arena);
-    for (size_t i = 0; i < e->nstats; i++)
-        free(e->stat_names[i]);
-    free(e->stat_names);
-    for (int i = 0; i < e->ntopics; i++)
-        free(e->topics[i]);
-    free(e);
-    return NULL;
 }
 
 // ---- a round
@@ -412,19 +339,13 @@ static void round_begin(struct engine *e)
     e->away = false;
 }
 
-int engine_run(struct engine *e, int wait_ms)
+// Steps the next records, at most `max`.
+static int step_some(struct engine *e, int wait_ms, size_t max, size_t *ret_n)
 {
     const struct record *records;
-    size_t n = 0;
     struct why why = {0};
-    round_begin(e);
-    take_parts(e);
-    if (e->sweeping || e->in_transaction)
-        wait_ms = 0;
-    for (size_t i = 0; i < e->nparts; i++)
-        if (e->parts[i]->dirty_since && wait_ms > e->config.flush_every_ms)
-            wait_ms = (int)e->config.flush_every_ms;
-    int r = e->ports.log->poll(e->ports.log_ctx, wait_ms, e->batch, &records, &n, &why);
+    *ret_n = 0;
+    int r = e->ports.log->poll(e->ports.log_ctx, wait_ms, max, &records, ret_n, &why);
     if (r < 0)
         return r;
     e->reads = r == PORT_OK;
@@ -439,8 +360,40 @@ int engine_run(struct engine *e, int wait_ms)
             part_doubt(e, p, PORT_FENCED, "reading the log", why.text);
     }
     round_begin(e);
-    bool backlog = n >= e->batch / 2 && n > 1;
-    if ((r = step_records(e, records, n)) < 0 || (r = sweep_parts(e, backlog)) < 0)
+    return step_records(e, records, *ret_n);
+}
+
+// Steps a batch, some records at a time: those are still in the processor's cache when they are stepped, and given back
+// before the next come.
+static int step_batch(struct engine *e, int wait_ms, size_t *ret_n)
+{
+    size_t n, max;
+    int r;
+    *ret_n = 0;
+    do {
+        max = e->batch - *ret_n;
+        max = max > POLL_EVENTS && !e->alone ? POLL_EVENTS : max;
+        r = step_some(e, wait_ms, max, &n);
+        *ret_n += n;
+        wait_ms = 0;
+    } while (r == 0 && n == max && *ret_n < e->batch && !e->away);
+    return r;
+}
+
+int engine_run(struct engine *e, int wait_ms)
+{
+    size_t n;
+    round_begin(e);
+    take_parts(e);
+    if (e->sweeping || e->in_transaction)
+        wait_ms = 0;
+    for (size_t i = 0; i < e->nparts; i++)
+        if (e->parts[i]->dirty_since && wait_ms > e->config.flush_every_ms)
+            wait_ms = (int)e->config.flush_every_ms;
+    size_t batch = e->batch; // an abort halves it
+    int r = step_batch(e, wait_ms, &n);
+    bool backlog = n >= batch / 2 && n > 1;
+    if (r < 0 || (r = sweep_parts(e, backlog)) < 0)
         return r;
     if (!held(e, backlog))
         publish_commit(e, e->mono - e->offsets_at >= OFFSETS_EVERY_MS);
@@ -459,4 +412,30 @@ int engine_stop(struct engine *e)
     publish_commit(e, true);
     publish_commit(e, true); // offsets that did not go with outputs: at least once
     return r ? r : flush_parts(e, true);
+}
+
+// ---- what others may see
+
+bool engine_reads(const struct engine *e)
+{
+    return e->reads;
+}
+
+const char *engine_stat_name(const struct engine *e, size_t i)
+{
+    return i < e->nstats ? e->stat_names[i] : NULL;
+}
+
+size_t engine_parts(const struct engine *e, struct engine_part *ret, size_t max)
+{
+    for (size_t i = 0; i < e->nparts && i < max; i++) {
+        const struct part *p = e->parts[i];
+        ret[i] = (struct engine_part){.partition = p->key.partition, .state = p->state, .position = p->position,
+                                      .cursor = p->cursor.offset, .clock = p->clock, .n = p->cursor.n,
+                                      .reached = e->ports.log->reached(e->ports.log_ctx, &p->key),
+                                      .reason = p->reason, .stats = p->stats};
+        memcpy(ret[i].owner, p->owner.text, sizeof ret[i].owner);
+        memcpy(ret[i].customers, p->customers, sizeof ret[i].customers);
+    }
+    return e->nparts;
 }

@@ -1,8 +1,8 @@
-// What the rooms of the engine share. engine.c: rounds and assignments; engine_take.c: taking a partition, the end of
-// a replay; engine_step.c: events and deadlines; engine_publish.c: outputs, transactions, decisions; engine_flush.c:
-// the atomic write; engine_switch.c: another program; engine_view.c: what others see. Their functions return 0, or
-// negative (fatal). A port that fails leaves its partition in doubt: it is dropped on the spot by part_doubt (or
-// part_halt), so after each call part_running tells whether to go on.
+// What the rooms of the engine share. engine_new.c: what is configured; engine.c: rounds and assignments;
+// engine_take.c: taking a partition, the end of a replay; engine_step.c: events and deadlines; engine_publish.c:
+// outputs, transactions, decisions; engine_flush.c: the atomic write; engine_switch.c: another program. Their functions
+// return 0, or negative (fatal). A port that fails leaves its partition in doubt: it is dropped on the spot by
+// part_doubt (or part_halt), so after each call part_running tells whether to go on.
 #pragma once
 #include "cache.h"
 #include "engine.h"
@@ -11,6 +11,7 @@
 
 enum {
     SWEEP_BUCKETS = 64,        // loaded at a time
+    POLL_EVENTS = 1024,        // taken from the log at a time
     HOLD_MS = 100,             // a transaction is open for more batches at most
     BACKOFF_MS_MIN = 100,
     BACKOFF_MS_MAX = 10000,
@@ -131,15 +132,13 @@ void part_halt(struct engine *e, struct part *p, const char *fmt, ...) __attribu
 // What was read contradicts what is published or stored. A former owner may see such things while the real one writes:
 // so the first time it is a doubt, and the second time, with membership proven in between, a halt.
 void part_contradiction(struct engine *e, struct part *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+struct part *part_free(struct engine *e, struct part *p);
 int engine_topic(struct engine *e, const char *name); // its index, added when new; -1: too many, or no memory
 const struct model *engine_model(const struct engine *e, int model);
 static inline bool part_running(const struct part *p)
 {
     return p->state == PART_LIVE || p->state == PART_REPLAYING;
 }
-
-// engine_view.c
-int engine_stats_init(struct engine *e); // the names; 0, or negative: no memory
 
 // engine_take.c
 void part_take(struct engine *e, struct part *p);
@@ -151,8 +150,10 @@ int part_replay_end(struct engine *e, struct part *p); // goes live if the repla
 // engine_switch.c
 int versions_recall(struct engine *e, struct part *p, struct why *why);
 int versions_remember(struct engine *e, struct part *p, int64_t clock, struct why *why); // those not at work yet
-// Turns the states over to the configured program; what it says is refused halts the partition. A port_result.
-int part_switch(struct engine *e, struct part *p, struct why *why);
+// Turns the states over to the configured program if they are another one's and nothing is left to replay; what cannot be
+// done halts the partition. The program at work is the one of the journal's last entry: the store may lag behind it, as
+// with all else. A port_result.
+int part_check_program(struct engine *e, struct part *p, bool replay_wanted, struct why *why);
 // A state of this or any former version. 0; 1: it cannot be read; negative: no memory.
 int state_read(struct engine *e, struct part *p, int model, struct span state, struct customer *c);
 

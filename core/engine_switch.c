@@ -184,7 +184,7 @@ static int finish(struct engine *e, struct part *p, int64_t clock, struct why *w
     return r;
 }
 
-int part_switch(struct engine *e, struct part *p, struct why *why)
+static int part_switch(struct engine *e, struct part *p, struct why *why)
 {
     former_clear(&p->former);
     int r = e->ports.store->stats(e->ports.store_ctx, &p->key, former_stat, &p->former, why);
@@ -202,4 +202,37 @@ int part_switch(struct engine *e, struct part *p, struct why *why)
     }
     former_clear(&p->former);
     return r;
+}
+
+// Whether the journal's last change of program, among what was read, came right where the states are.
+static bool switch_at_cursor(const struct part *p)
+{
+    const struct published *s = &p->published;
+    return s->switched && s->switch_offset == p->cursor.offset && s->switch_clock == p->cursor.clock;
+}
+
+int part_check_program(struct engine *e, struct part *p, bool replay_wanted, struct why *why)
+{
+    const struct published *s = &p->published;
+    const char *own = e->config.program->digest;
+    bool stored = !strcmp(p->cursor.program, own), last = !s->switched || !strcmp(s->program, own);
+    int r = stored ? versions_remember(e, p, p->cursor.clock, why) : PORT_OK; // lost, or others came to nothing
+    if (r != PORT_OK || (stored && last))
+        return r;
+    if (!replay_wanted || (!stored && last && switch_at_cursor(p)))
+        return part_switch(e, p, why);
+    if (!stored)
+        part_halt(e, p,
+                  "program %s has published more than its states in Redis tell, and this is program %s (another "
+                  "model, field map, grace or time mode): start engaged with the former configuration, stop it, and "
+                  "come back",
+                  p->cursor.program, own);
+    else if (s->offset > s->switch_offset || s->clock > s->switch_clock)
+        part_halt(e, p,
+                  "program %s is at work from offset %" PRId64 " on and has published, but Redis holds states from "
+                  "before that, and this is the former configuration: start engaged with that program",
+                  s->program, s->switch_offset);
+    else // that one has done nothing yet: what is said from here on is this one's
+        return publish_program(e, p, "switch", s->switch_offset, s->switch_clock, why);
+    return PORT_OK;
 }

@@ -181,40 +181,6 @@ static bool replay_wanted(const struct part *p)
            (s->any && (c->offset < s->offset || c->clock < s->clock));
 }
 
-// Whether the journal's last change of program, among what was read, came right where the states are.
-static bool switch_at_cursor(const struct part *p)
-{
-    const struct published *s = &p->published;
-    return s->switched && s->switch_offset == p->cursor.offset && s->switch_clock == p->cursor.clock;
-}
-
-// The program at work is the one of the journal's last entry; the store may lag behind it, as with all else.
-static int check_program(struct engine *e, struct part *p, struct why *why)
-{
-    const struct published *s = &p->published;
-    const char *own = e->config.program->digest;
-    bool stored = !strcmp(p->cursor.program, own), last = !s->switched || !strcmp(s->program, own);
-    int r = stored ? versions_remember(e, p, p->cursor.clock, why) : PORT_OK; // lost, or others came to nothing
-    if (r != PORT_OK || (stored && last))
-        return r;
-    if (!replay_wanted(p) || (!stored && last && switch_at_cursor(p)))
-        return part_switch(e, p, why);
-    if (!stored)
-        part_halt(e, p,
-                  "program %s has published more than its states in Redis tell, and this is program %s (another "
-                  "model, field map, grace or time mode): start engaged with the former configuration, stop it, and "
-                  "come back",
-                  p->cursor.program, own);
-    else if (s->offset > s->switch_offset || s->clock > s->switch_clock)
-        part_halt(e, p,
-                  "program %s is at work from offset %" PRId64 " on and has published, but Redis holds states from "
-                  "before that, and this is the former configuration: start engaged with that program",
-                  s->program, s->switch_offset);
-    else // that one has done nothing yet: what is said from here on is this one's
-        return publish_program(e, p, "switch", s->switch_offset, s->switch_clock, why);
-    return PORT_OK;
-}
-
 // What is needed is not there, as *why says. The first time that is a doubt, with membership to be proven: a former owner
 // may look for what the real one has finished with.
 static int gone(struct engine *e, struct part *p, const struct why *why)
@@ -355,7 +321,7 @@ static int take_up(struct engine *e, struct part *p, struct why *why)
     if (r == PORT_OK && p->state == PART_TAKING && p->cursor.n == 0 && !p->published.started)
         r = publish_program(e, p, "start", p->cursor.start, INT64_MIN, why);
     if (r == PORT_OK && p->state == PART_TAKING)
-        r = check_program(e, p, why);
+        r = part_check_program(e, p, replay_wanted(p), why);
     if (r == PORT_OK && p->state == PART_TAKING)
         r = begin_stepping(e, p, why);
     return r;
@@ -394,11 +360,10 @@ struct leftovers { // published outputs whose customers are not in memory
 static void account(struct engine *e, struct part *p, struct published_id *id, uint32_t ordinal)
 {
     if (ordinal < id->ordinal) {
-        part_contradiction(
-            e, p,
-            "output %.*s is published, but neither the states nor the replay know of it: the program or "
-            "the log differs from the one that published it",
-            (int)id->text_bytes, p->published.texts + id->text);
+        part_contradiction(e, p,
+                           "output %.*s is published, but neither the states nor the replay know of it: the program or "
+                           "the log differs from the one that published it",
+                           (int)id->text_bytes, p->published.texts + id->text);
         return;
     }
     id->seen = true;
@@ -407,8 +372,8 @@ static void account(struct engine *e, struct part *p, struct published_id *id, u
 
 static int account_stored(struct engine *e, struct part *p, struct leftovers *v, struct why *why)
 {
-    int r = v->n ? e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, v->items, v->n, why)
-                 : PORT_OK;
+    int r =
+        v->n ? e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, v->items, v->n, why) : PORT_OK;
     for (size_t i = 0; r == PORT_OK && i < v->n && p->state == PART_REPLAYING; i++) {
         const struct load_item *x = &v->items[i];
         bool known = x->state.p && !state_read(e, p, x->model, x->state, e->spare);

@@ -26,7 +26,9 @@ enum { REPORTS_EVERY = 1024, FULL_WAIT_MS = 10000 };
 static const struct kafka_setting defaults[] = {
     // The first request of a transaction often comes before the last one has settled, and is told to come again.
     {"retry.backoff.ms", "2"},
-    {"linger.ms", "100"}, // longer than a transaction is held open: its end flushes, and few large requests cost less
+    // Longer than a transaction is held open: its end flushes, and few large requests cost less. Besides, what has
+    // lingered keeps librdkafka's thread polling without a pause until its partition is part of the transaction.
+    {"linger.ms", "1000"},
     {"compression.codec", "lz4"},
     {"queue.buffering.max.kbytes", "65536"},
     {NULL, NULL},

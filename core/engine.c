@@ -277,7 +277,8 @@ static int flush_parts(struct engine *e, bool all)
 {
     for (size_t i = 0; i < e->nparts; i++) {
         struct part *p = e->parts[i];
-        if (part_running(p) && p->cache.ndirty == 0 && p->position > p->cursor.offset && !all)
+        bool swept = p->cursor.swept < p->cursor.clock && p->swept >= p->cursor.clock; // a sweep is over
+        if (part_running(p) && p->cache.ndirty == 0 && (swept || p->position > p->cursor.offset) && !all)
             p->dirty_since = p->dirty_since ? p->dirty_since : e->mono; // the cursor alone moves now and then
         int64_t reached = part_running(p) ? e->ports.log->reached(e->ports.log_ctx, &p->key) : -1;
         if (reached > p->position)
@@ -285,7 +286,7 @@ static int flush_parts(struct engine *e, bool all)
         bool old = p->dirty_since && e->mono - p->dirty_since >= e->config.flush_every_ms;
         if (part_running(p) && !p->dirty_since && e->mono - p->looked_at >= OFFSETS_EVERY_MS && !is_late(e))
             look(e, p);
-        bool any = p->cache.ndirty > 0 || p->position != p->cursor.offset || p->clock != p->cursor.clock;
+        bool any = p->cache.ndirty > 0 || p->position != p->cursor.offset || p->clock != p->cursor.clock || swept;
         if (part_running(p) && any && all && is_late(e))
             part_doubt(e, p, PORT_AWAY, "stopping", "left unflushed, as Kafka or Redis did not answer others");
         bool due = all || old || p->cache.ndirty >= e->config.flush_customers;

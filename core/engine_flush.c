@@ -208,6 +208,7 @@ static void cursor_next(const struct engine *e, const struct part *p, struct cur
     c->exists = true;
     c->offset = p->position;
     c->clock = p->advancing ? p->clock_before : p->clock;
+    c->swept = p->swept < c->clock ? p->swept : c->clock;
     memcpy(c->program, e->config.program->digest, sizeof c->program);
     memcpy(c->buckets, p->buckets, sizeof c->buckets);
     memcpy(c->customers, p->customers, sizeof c->customers);

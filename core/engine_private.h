@@ -47,6 +47,7 @@ struct part {
     int64_t tails[TOPICS_MAX]; // by engine topic: accounted for by what is published; -1: never used
     int64_t position;          // next offset to step
     int64_t clock;             // ms UTC; INT64_MIN: no event yet
+    int64_t swept;             // ms UTC: every deadline before it has fired; can be beyond the clock
     int64_t committed;         // the group's offset: what is sent is never below; -1: none
     int64_t committed_clock;
     int64_t sent;    // offset last sent in a transaction

@@ -59,6 +59,8 @@ static int customer_event(struct engine *e, struct part *p, struct entry *entry,
         count_add(&e->counters->customers_created, 1);
     }
     count_add(&e->counters->events_late, late);
+    if (entry->c->due < p->swept) // behind the clock from the beginning: the next sweep fires it
+        p->swept = entry->c->due;
     if ((r = cache_touch(&p->cache, entry)))
         return r;
     dirtied(e, p);
@@ -375,12 +377,16 @@ int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more)
         if (r || !part_running(p))
             return r;
     }
-    if (p->stored_next >= p->clock || part_complete(e, p) || (backlog && e->mono - p->swept_at < SWEEP_BACKLOG_MS))
+    bool all = p->stored_next >= p->clock || part_complete(e, p);
+    if (!all && backlog && e->mono - p->swept_at < SWEEP_BACKLOG_MS)
         return 0;
-    int r = sweep_stored(e, p, ret_more);
-    if (!*ret_more)
+    int r = all ? 0 : sweep_stored(e, p, ret_more);
+    if (r || !part_running(p) || *ret_more)
+        return r;
+    p->swept = p->clock;
+    if (!all)
         p->swept_at = e->mono;
-    return r;
+    return 0;
 }
 
 // Wall time counts only when the reader has everything that was there at that time: silence on the wire proves nothing.

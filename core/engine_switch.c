@@ -176,6 +176,7 @@ static int finish(struct engine *e, struct part *p, int64_t clock, struct why *w
             stats[nstats++] = (struct flush_stat){.field = p->former.v[i].field, .value = 0};
     for (size_t i = 0; i < e->nstats; i++)
         stats[nstats++] = (struct flush_stat){.field = e->stat_names[i], .value = p->stats[i]};
+    p->cursor.swept = INT64_MIN; // by the new rules
     memcpy(p->cursor.program, e->config.program->digest, sizeof p->cursor.program);
     struct flush f = {.cursor = &p->cursor, .stats = stats, .nstats = nstats};
     r = store_flush(e, p, &f, why);
@@ -219,14 +220,17 @@ int part_check_program(struct engine *e, struct part *p, bool replay_wanted, str
     int r = stored ? versions_remember(e, p, p->cursor.clock, why) : PORT_OK; // lost, or others came to nothing
     if (r != PORT_OK || (stored && last))
         return r;
-    if (!replay_wanted || (!stored && last && switch_at_cursor(p)))
+    // What the former program has not finished only that program can: its replay, and deadlines that are due by its rules.
+    bool due = !stored && p->cursor.swept < p->cursor.clock;
+    if (!due && (!replay_wanted || (!stored && last && switch_at_cursor(p))))
         return part_switch(e, p, why);
     if (!stored)
         part_halt(e, p,
-                  "program %s has published more than its states in Redis tell, and this is program %s (another "
-                  "model, field map, grace or time mode): start engaged with the former configuration, stop it, and "
-                  "come back",
-                  p->cursor.program, own);
+                  "program %s %s, and this is program %s (another model, field map, grace or time mode): start engaged "
+                  "with the former configuration, stop it when it has caught up, and come back",
+                  p->cursor.program,
+                  replay_wanted ? "has published more than its states in Redis tell" : "has deadlines left that are due",
+                  own);
     else if (s->offset > s->switch_offset || s->clock > s->switch_clock)
         part_halt(e, p,
                   "program %s is at work from offset %" PRId64 " on and has published, but Redis holds states from "

@@ -47,6 +47,7 @@ static int first_cursor(struct engine *e, struct part *p, struct cursor *c, stru
     if (r != PORT_OK)
         return r;
     *c = (struct cursor){.exists = true, .offset = e->config.reset_latest ? stable : start, .clock = INT64_MIN,
+                         .swept = INT64_MIN,
                          .partitions = e->config.partitions, .format = CURSOR_FORMAT};
     c->start = c->offset;
     memcpy(c->program, e->config.program->digest, sizeof c->program);
@@ -281,6 +282,7 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
         }
     p->position = c->offset;
     p->clock = c->clock;
+    p->swept = c->swept;
     p->stored_next = INT64_MIN;
     p->sent = p->committed;
     p->swept_at = p->wall_checked_at = 0;

@@ -33,6 +33,7 @@ struct cursor {
     bool exists;
     int64_t offset;               // next event whose effect is not in the states
     int64_t clock;                // ms UTC: the partition clock at that offset; INT64_MIN: no event yet
+    int64_t swept;                // ms UTC: every deadline before it has fired; at most clock
     int64_t start;                // the first offset ever stepped
     uint64_t n;                   // flushes so far
     int32_t partitions;           // of the source topic when the states were begun

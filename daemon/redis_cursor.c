@@ -15,6 +15,7 @@ static const struct row {
     {"n", U64, offsetof(struct cursor, n)},
     {"offset", I64, offsetof(struct cursor, offset)},
     {"clock", I64, offsetof(struct cursor, clock)},
+    {"swept", I64, offsetof(struct cursor, swept)},
     {"start", I64, offsetof(struct cursor, start)},
     {"partitions", I32, offsetof(struct cursor, partitions)},
     {"format", U32, offsetof(struct cursor, format)},

@@ -81,8 +81,8 @@ static int plan(struct servers *s, struct plan *p, const struct options *o)
     int64_t start, high;
     struct cursor now;
     struct owner owner;
-    p->cursor =
-        (struct cursor){.exists = true, .clock = INT64_MIN, .partitions = s->partitions, .format = CURSOR_FORMAT};
+    p->cursor = (struct cursor){
+        .exists = true, .clock = INT64_MIN, .swept = INT64_MIN, .partitions = s->partitions, .format = CURSOR_FORMAT};
     memcpy(p->cursor.program, program->digest, sizeof p->cursor.program);
     int r = plan_start(s, p, o);
     if (r != PORT_OK || a->history.n == 0)

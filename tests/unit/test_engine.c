@@ -287,6 +287,66 @@ START_TEST(offsets_follow)
 }
 END_TEST
 
+#define QUIET(version, time) \
+    "model: m\nversion: " version "\nsignals: {a: [a]}\nstages: {one: {}, two: {}}\n" \
+    "transitions: [{name: r, from: one, to: two, quiet: " time "}]\n"
+
+static void start_with(struct world *w, const char *model)
+{
+    world_kill(w);
+    world_model(w, model);
+    world_start(w);
+    world_assign(w, 0, 1);
+}
+
+// What is due by the rules of one program fires by them, even if a stop or a kill came in between: the next program has
+// to wait until the former one was back.
+START_TEST(due_by_the_former_program)
+{
+    enum { CUSTOMERS = 800, BEGIN = 100000 };
+    struct world *w = world_new(QUIET("1", "10s"));
+    char name[24];
+    w->config.bucket_customers = 1;
+    w->config.cache_bytes = 1; // deadlines are in the store, and take their time
+    world_start(w);
+    world_assign(w, 0, 1);
+    for (int i = 0; i < CUSTOMERS; i++) {
+        snprintf(name, sizeof name, "c-%d", i);
+        world_event(w, 0, name, "a", BEGIN + i);
+    }
+    world_run(w, 200);
+    ck_assert_int_eq(world_part(w, 0).cursor, CUSTOMERS);
+    ck_assert_uint_eq(w->n[MOVES][0], 0);
+    world_event(w, 0, "late", "a", BEGIN + 60000);
+    w->late_ms = 900;
+    world_run(w, 1);
+    ck_assert_int_eq(engine_stop(w->engine), 0);
+    w->late_ms = 0;
+    size_t fired = w->n[MOVES][0], decisions = w->n[JOURNAL][0];
+    ck_assert_uint_gt(fired, 0);
+    ck_assert_uint_lt(fired, CUSTOMERS);
+
+    start_with(w, QUIET("2", "12s"));
+    world_run(w, 50);
+    ck_assert_int_eq(world_part(w, 0).state, PART_HALTED);
+    ck_assert_ptr_nonnull(strstr(w->notes, "has deadlines left that are due, and this is program"));
+    ck_assert_int_eq(engine_stop(w->engine), 0);
+    ck_assert_uint_eq(w->n[MOVES][0], fired);
+
+    start_with(w, QUIET("1", "10s"));
+    world_run(w, 200);
+    ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
+    ck_assert_uint_eq(w->n[MOVES][0], CUSTOMERS);
+
+    start_with(w, QUIET("2", "12s")); // after a kill: the cursor says that all has fired
+    world_run(w, 50);
+    ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
+    ck_assert_uint_eq(w->n[MOVES][0], CUSTOMERS);
+    ck_assert_uint_eq(w->n[JOURNAL][0], decisions + 1);
+    world_free(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
@@ -303,6 +363,7 @@ int main(void)
     tcase_add_test(t, away);
     tcase_add_test(t, away_deadlines);
     tcase_add_test(t, away_store);
+    tcase_add_test(t, due_by_the_former_program);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

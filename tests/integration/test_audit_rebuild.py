@@ -250,8 +250,8 @@ class Changes:
         self.app.write_config()
 
     def published(self):
-        return [(record.topic(), record.partition(), record.offset(), record.value())
-                for topic in self.app.outputs for record in self.app.servers.read(topic)]
+        return sorted((record.topic(), record.partition(), record.offset(), record.value())
+                      for topic in self.app.outputs for record in self.app.servers.read(topic))
 
     def seen(self):
         """What show tells of each customer, the statistics, and how far the cursors are."""

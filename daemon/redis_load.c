@@ -178,15 +178,7 @@ int redis_store_stats(void *ctx, const struct part_key *p, void (*each)(void *ar
                       void *arg, struct why *ret_why)
 {
     struct redis_store *s = ctx;
-    struct redis_part *part;
-    struct redis_conn *c;
-    int r = redis_begin_claimed(s, p, &part, &c, ret_why);
-    if (r)
-        return r;
-    resp_command(&s->out, 2);
-    resp_text(&s->out, "HGETALL");
-    redis_put_key(&s->out, redis_tag_of(part), ":stat");
-    r = redis_ask(s, c, 1, ret_why);
+    int r = redis_ask_hash(s, p, ":stat", ret_why);
     if (r)
         return r;
     const redisReply *reply = s->replies[0];

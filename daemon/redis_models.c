@@ -72,15 +72,7 @@ int redis_store_recall(void *ctx, const struct part_key *p, int (*each)(void *ar
                        void *arg, struct why *ret_why)
 {
     struct redis_store *s = ctx;
-    struct redis_part *part;
-    struct redis_conn *c;
-    int r = redis_begin(s, p, &part, &c, ret_why);
-    if (r)
-        return r;
-    resp_command(&s->out, 2);
-    resp_text(&s->out, "HGETALL");
-    redis_put_key(&s->out, redis_tag_of(part), ":models");
-    r = redis_ask(s, c, 1, ret_why);
+    int r = redis_ask_hash(s, p, ":models", ret_why);
     const redisReply *reply = r ? NULL : s->replies[0];
     for (size_t i = 0; r == 0 && i + 1 < reply->elements; i += 2) {
         struct model_text t;

@@ -12,15 +12,7 @@ enum { TRIES_MAX = 5 }; // splits in a row that a query may run into
 int redis_query_cursor(struct redis_store *s, const struct part_key *p, struct cursor *ret, struct owner *ret_owner,
                        struct why *ret_why)
 {
-    struct redis_part *part;
-    struct redis_conn *c;
-    int r = redis_begin(s, p, &part, &c, ret_why);
-    if (r)
-        return r;
-    resp_command(&s->out, 2);
-    resp_text(&s->out, "HGETALL");
-    redis_put_key(&s->out, redis_tag_of(part), ":cursor");
-    r = redis_ask(s, c, 1, ret_why);
+    int r = redis_ask_hash(s, p, ":cursor", ret_why);
     if (r)
         return r;
     if (s->replies[0]->elements == 0) {

@@ -170,6 +170,19 @@ int redis_run(struct redis_store *s, struct redis_conn *c, enum redis_script scr
     return check_replies(s, c, ret_why);
 }
 
+int redis_ask_hash(struct redis_store *s, const struct part_key *p, const char *key, struct why *ret_why)
+{
+    struct redis_part *part;
+    struct redis_conn *c;
+    int r = redis_begin_claimed(s, p, &part, &c, ret_why);
+    if (r)
+        return r;
+    resp_command(&s->out, 2);
+    resp_text(&s->out, "HGETALL");
+    redis_put_key(&s->out, redis_tag_of(part), key);
+    return redis_ask(s, c, 1, ret_why);
+}
+
 int redis_fenced(const struct part_key *p, struct span owner, struct span n, struct why *ret_why)
 {
     if (owner.n)

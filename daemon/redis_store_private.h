@@ -39,6 +39,8 @@ int redis_begin_claimed(struct redis_store *s, const struct part_key *p, struct 
 // Sends the n commands of s->out; their answers are s->replies, none of them an error. 0, PORT_AWAY,
 // PORT_REFUSED, negative.
 int redis_ask(struct redis_store *s, struct redis_conn *c, size_t n, struct why *ret_why);
+// All of one hash of a partition's (":stat"): s->replies[0]. Results as above, and PORT_FENCED as at a claimed call.
+int redis_ask_hash(struct redis_store *s, const struct part_key *p, const char *key, struct why *ret_why);
 // Runs a script with the arguments in s->out; its answer is s->replies[0] and no error. PORT_UNKNOWN: no
 // answer.
 int redis_run(struct redis_store *s, struct redis_conn *c, enum redis_script script, struct why *ret_why);

@@ -149,8 +149,7 @@ static void put_row(const struct audit *a, struct buffer *out, struct buffer *ex
 #define FIELD(f) offsetof(struct options, f)
 
 static const struct option_row rows[] = {
-    {'c', "config", OPTION_TEXT, "FILE", FIELD(config), "configuration (" CONFIG_PATH_DEFAULT ")"},
-    {0, "set", OPTION_LIST, "KEY=VALUE", FIELD(overrides), "instead of that key in FILE; redis.timeout=5s"},
+    CONFIG_OPTION_ROWS,
     {0, "partition", OPTION_TEXT, "N", FIELD(partition), "only this partition of the source"},
     {0, "format", OPTION_TEXT, "json|table", FIELD(format),
      "a table (default), or a JSON object a partition"},

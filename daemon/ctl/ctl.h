@@ -15,6 +15,11 @@ int ctl_size(int argc, char **argv);
 int ctl_status(int argc, char **argv);
 int ctl_why(int argc, char **argv);
 
+// The first options of all commands about a running app; FIELD is the command's own.
+#define CONFIG_OPTION_ROWS \
+    {'c', "config", OPTION_TEXT, "FILE", FIELD(config), "configuration (" CONFIG_PATH_DEFAULT ")"}, \
+        {0, "set", OPTION_LIST, "KEY=VALUE", FIELD(overrides), "instead of that key in FILE; redis.timeout=5s"}
+
 // ---- ctl.c
 
 // Says what is wrong with the arguments of `command` ("engagectl size"). EX_USAGE.

@@ -154,8 +154,7 @@ static bool confirmed(const struct options *o)
 #define FIELD(f) offsetof(struct options, f)
 
 static const struct option_row rows[] = {
-    {'c', "config", OPTION_TEXT, "FILE", FIELD(config), "configuration (" CONFIG_PATH_DEFAULT ")"},
-    {0, "set", OPTION_LIST, "KEY=VALUE", FIELD(overrides), "instead of that key in FILE; redis.timeout=5s"},
+    CONFIG_OPTION_ROWS,
     {0, "partition", OPTION_TEXT, "N", FIELD(partition), "only this partition of the source"},
     {'y', "yes", OPTION_FLAG, NULL, FIELD(yes), "do not ask"},
 };

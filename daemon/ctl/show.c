@@ -15,8 +15,7 @@ struct show_options {
 #define FIELD(f) offsetof(struct show_options, f)
 
 static const struct option_row rows[] = {
-    {'c', "config", OPTION_TEXT, "FILE", FIELD(config), "configuration (" CONFIG_PATH_DEFAULT ")"},
-    {0, "set", OPTION_LIST, "KEY=VALUE", FIELD(overrides), "instead of that key in FILE; redis.timeout=5s"},
+    CONFIG_OPTION_ROWS,
     {'f', "format", OPTION_TEXT, "json|table", FIELD(format), "as HTTP has it, or as a table (default)"},
 };
 

@@ -18,8 +18,7 @@ struct why_options {
 #define FIELD(f) offsetof(struct why_options, f)
 
 static const struct option_row rows[] = {
-    {'c', "config", OPTION_TEXT, "FILE", FIELD(config), "configuration (" CONFIG_PATH_DEFAULT ")"},
-    {0, "set", OPTION_LIST, "KEY=VALUE", FIELD(overrides), "instead of that key in FILE; redis.timeout=5s"},
+    CONFIG_OPTION_ROWS,
 };
 
 static const struct command command = {

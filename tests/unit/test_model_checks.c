@@ -1,18 +1,6 @@
 // The checks of a model as a graph: what they report, and, as important, where they keep silent. Then the
-// limits. A row that does not begin with `model:` stands below HEAD, from line 5 on.
-#include "load.h"
-
-#include <check.h>
-
-#define HEAD \
-    "model: m\n" \
-    "version: 1\n" \
-    "signals: {buy: {events: [order], value: true}, view: [page], sad: [complaint]}\n" \
-    "stages: {a: , b: {channels: [mail]}, c: }\n"
-
-struct row {
-    const char *text, *wanted;
-};
+// limits.
+#include "model_rows.h"
 
 // What the graph of stages and transitions tells, and where it is to keep silent.
 static const struct row graphs[] = {
@@ -197,19 +185,6 @@ static const struct row graphs[] = {
      "m.yaml:8:3: the transitions 'r', 's' lead round and round at one instant; make one of them wait: "
      "'after', 'quiet', or an 'if' with since, in_stage or age\n"},
 };
-
-static void check_row(const struct row *row)
-{
-    bool whole = !*row->text || strncmp(row->text, "model:", 6) == 0;
-    _cleanup_(buffer_clear) struct buffer text = {0};
-    buffer_text(&text, whole ? "" : HEAD);
-    buffer_put(&text, row->text, strlen(row->text) + 1);
-    _cleanup_free_ char *found = NULL;
-    struct model *m = load(text.p, &found);
-    ck_assert_str_eq(found, row->wanted);
-    ck_assert_msg(!m == (*row->wanted && !strstr(row->wanted, "warning")), "a model exactly if nothing is wrong");
-    model_free(m);
-}
 
 START_TEST(graph_checks)
 {

@@ -1,18 +1,5 @@
-// Every mistake that a model can have: the text, and the exact lines that a reader of it gets. A row that
-// does not begin with `model:` stands below HEAD, from line 5 on.
-#include "load.h"
-
-#include <check.h>
-
-#define HEAD \
-    "model: m\n" \
-    "version: 1\n" \
-    "signals: {buy: {events: [order], value: true}, view: [page], sad: [complaint]}\n" \
-    "stages: {a: , b: {channels: [mail]}, c: }\n"
-
-struct row {
-    const char *text, *wanted;
-};
+// Every mistake that a model can have: the text, and the exact lines that a reader of it gets.
+#include "model_rows.h"
 
 // What is wrong within a section.
 static const struct row sections[] = {
@@ -273,19 +260,6 @@ static const struct row files[] = {
      "m.yaml:9:49: 'within' '5' has no unit; write '5d' for days (units: ms, s, m, h, d, w)\n"
      "m.yaml:10:18: an objective is a single value; it should be a map, such as {key: value}\n"},
 };
-
-static void check_row(const struct row *row)
-{
-    bool whole = !*row->text || strncmp(row->text, "model:", 6) == 0;
-    _cleanup_(buffer_clear) struct buffer text = {0};
-    buffer_text(&text, whole ? "" : HEAD);
-    buffer_put(&text, row->text, strlen(row->text) + 1);
-    _cleanup_free_ char *found = NULL;
-    struct model *m = load(text.p, &found);
-    ck_assert_str_eq(found, row->wanted);
-    ck_assert_msg(!m == (*row->wanted && !strstr(row->wanted, "warning")), "a model exactly if nothing is wrong");
-    model_free(m);
-}
 
 START_TEST(section_mistakes)
 {

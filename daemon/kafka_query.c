@@ -143,7 +143,7 @@ int kafka_partitions(void *ctx, const char *topic, int32_t *ret_n, struct why *r
     int32_t n = 0;
     int r = kafka_partitions_if_any(ctx, topic, &n, ret_why);
     if (r == PORT_OK && n == 0)
-        r = kafka_why(ret_why, PORT_REFUSED, "topic %s does not exist", topic);
+        r = kafka_why(ret_why, PORT_REFUSED, "topic %s does not exist: create it, or name another in sources", topic);
     if (r == PORT_OK)
         *ret_n = n;
     return r;

@@ -185,6 +185,9 @@ static int run(struct servers *s, int32_t partition, const struct options *o, bo
         put_json(a, &out);
     else if (r == 0)
         put_row(a, &out, examples);
+    if (r == 0 && a->history.n == 0)
+        fprintf(stderr, "%s: partition %d: nothing was stepped yet: the journal %s has no entry of app %s\n",
+                command.name, (int)partition, s->at.kafka.journal, s->at.config->app);
     if (r == 0)
         r = ctl_put(&out);
     if (r == 0 && faults(a) > 0)

@@ -194,6 +194,14 @@ static int each_partition(struct servers *s, struct plan *plans, int32_t n, cons
 static int act(struct servers *s, struct plan *plans, int32_t n, const struct options *o)
 {
     int status = each_partition(s, plans, n, o, plan);
+    bool begun = false;
+    for (int32_t i = 0; i < n; i++)
+        begun |= plans[i].audit.history.n > 0;
+    if (status == 0 && !begun) {
+        fprintf(stderr, "%s: the journal %s has no entry of app %s: nothing was stepped yet. Is app right?\n",
+                command.name, s->at.kafka.journal, s->at.config->app);
+        return EX_DATAERR;
+    }
     if (status)
         return status;
     warn_of_members(s);

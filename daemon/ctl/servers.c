@@ -14,7 +14,9 @@ static int reach(struct servers *s, struct why *why)
         {"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"},
         {"allow.auto.create.topics", "false"}, {NULL, NULL}};
     int r = kafka_open(&s->client, &s->at.kafka, RD_KAFKA_CONSUMER, none, required, NULL, s, why);
-    return r == PORT_OK ? kafka_partitions(&s->client, s->at.config->source.topic, &s->partitions, why) : r;
+    if (r == PORT_OK)
+        r = kafka_partitions(&s->client, s->at.config->source.topic, &s->partitions, why);
+    return sources_kafka_why(&s->at, r, why);
 }
 
 int servers_open(struct servers *s, const char *command, const char *config, const struct option_list *overrides)

@@ -64,17 +64,22 @@ int sources_kafka(struct sources *s, struct why *ret_why)
     return kafka_open(&s->reader.client, &s->kafka, RD_KAFKA_CONSUMER, defaults, required, NULL, s, ret_why);
 }
 
+int sources_kafka_why(const struct sources *s, int result, struct why *why)
+{
+    struct why what = *why;
+    if (result > 0)
+        kafka_why(why, result, "Kafka at %.60s: %.120s%s", s->config->kafka.brokers, what.text,
+                  result == PORT_AWAY ? ". Is it running, and kafka.brokers right?" : "");
+    return result;
+}
+
 int sources_end(struct sources *s, const struct part_key *p, int64_t *ret_end, struct why *ret_why)
 {
     int64_t start, stable;
-    struct why why;
     int r = sources_kafka(s, ret_why);
     if (r)
         return r;
-    r = kafka_ends(&s->reader.client, p, &start, ret_end, &stable, &why);
-    if (r > 0)
-        return kafka_why(ret_why, r, "Kafka at %.80s: %s", s->config->kafka.brokers, why.text);
-    return r;
+    return sources_kafka_why(s, kafka_ends(&s->reader.client, p, &start, ret_end, &stable, ret_why), ret_why);
 }
 
 int sources_partitions(struct sources *s, int32_t *ret_n, struct why *ret_why)
@@ -90,7 +95,7 @@ int sources_partitions(struct sources *s, int32_t *ret_n, struct why *ret_why)
         return PORT_OK;
     }
     r = sources_kafka(s, ret_why);
-    return r ? r : kafka_partitions(&s->reader.client, first.topic, ret_n, ret_why);
+    return r ? r : sources_kafka_why(s, kafka_partitions(&s->reader.client, first.topic, ret_n, ret_why), ret_why);
 }
 
 static void lookup_close(struct lookup **l)
@@ -129,7 +134,10 @@ static int customer(struct sources *s, const char *id, struct buffer *json, stru
     r = json ? lookup_customer(l, span, json, &why) : lookup_each(l, span, count, c, &why);
     bool none = json ? r == 1 : r == 0 && c->n == 0;
     if (none) {
-        fprintf(stderr, "%s: no such customer in %s: %s\n", s->command, s->config->source.topic, id);
+        fprintf(stderr,
+                "%s: no such customer: app %s has no state of %s in %s. Is the id as in the events, and app as in the\n"
+                "daemon's configuration?\n",
+                s->command, s->config->app, id, s->config->source.topic);
         return EX_DATAERR;
     }
     return json && r == 2 ? ctl_port(s->command, PORT_AWAY, &why) : ctl_port(s->command, r, &why);

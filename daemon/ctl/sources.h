@@ -23,6 +23,8 @@ int sources_open(const char *command, const char *config, const struct option_li
 void sources_close(struct sources *s);
 // Opens the client of Kafka, once. As a result of ports.h.
 int sources_kafka(struct sources *s, struct why *ret_why);
+// Tells of a failure of Kafka's, already in *why, where Kafka was looked for, and what may be wrong. The same result.
+int sources_kafka_why(const struct sources *s, int result, struct why *why);
 // The end of a topic's partition (high watermark).
 int sources_end(struct sources *s, const struct part_key *p, int64_t *ret_end, struct why *ret_why);
 // The source's number of partitions: as Redis knows it, else as Kafka does.

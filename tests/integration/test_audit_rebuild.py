@@ -115,7 +115,12 @@ def test_clean(settled):
     assert status == 0 and len(table.splitlines()) == 2, table
     assert engagectl(app, "audit", "--partition", "2")[0] == USAGE
     assert engagectl(app, "audit", "--set", "redis.url=redis://127.0.0.1:1")[0] == UNAVAILABLE
-    assert engagectl(app, "audit", "--set", "kafka.brokers=127.0.0.1:1")[0] == UNAVAILABLE
+    status, _, err = engagectl(app, "audit", "--set", "kafka.brokers=127.0.0.1:1")
+    assert status == UNAVAILABLE and "Kafka at 127.0.0.1:1: topic" in err and "kafka.brokers right?" in err, err
+    status, _, err = engagectl(app, "audit", "--set", "app=nobody")
+    assert status == 0 and "no entry of app nobody" in err, err
+    status, _, err = engagectl(app, "rebuild", "--yes", "--set", "app=nobody")
+    assert status == DATA and "Is app right?" in err, err
 
 
 def test_faults_one_by_one(settled):

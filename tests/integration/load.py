@@ -11,8 +11,8 @@ SHORT_SESSION = {"kafka": {"properties": {"session.timeout.ms": "2000", "heartbe
 class Load:
     """An app under a steady stream of events, until it is asked whether what came out is the reference's."""
 
-    def __init__(self, app, rng, seconds=120):
-        self.app, number = app, 1000 * seconds
+    def __init__(self, app, rng, seconds=240):
+        self.app, number = app, 500 * seconds
         stream = streams.history(rng, streams.customers(rng, 800), number, span_ms=number * streams.DAY_MS // 20)
         self.flow = streams.Flow(app.feeder(), stream, number, seconds)
         self.some_more()

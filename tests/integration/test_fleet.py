@@ -35,7 +35,7 @@ def test_one_three_two(make_app, rng, request):
     """Two more daemons join under load; any of them is killed and comes back, at last one is killed for good."""
     app = make_app(MODEL, partitions=12, **SHORT_SESSION)
     daemons = {"one": app.start_live("one")}
-    load = Load(app, rng, 1000)
+    load = Load(app, rng, 2000)
     for name in ("two", "three"):
         daemons[name] = app.start(name)
     for daemon in daemons.values():
@@ -65,7 +65,7 @@ def test_zombies(make_app, rng, request):
     app = make_app(MODEL, workers=1, kafka={"properties": {"session.timeout.ms": "1000",
                                                            "heartbeat.interval.ms": "200"}})
     frozen, other = app.start_live("one"), None
-    load = Load(app, rng, 1000)
+    load = Load(app, rng, 2000)
     for _ in range(rounds):
         frozen.signal(signal.SIGSTOP)
         recovery = harness.Recovery(app, "a daemon froze, session.timeout.ms 1000")

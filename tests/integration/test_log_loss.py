@@ -147,7 +147,7 @@ def test_broker_killed_again_and_again(make_app, servers, rng, request):
     """kill -9 of the only broker at random moments while events flow."""
     app = make_app(MODEL)
     app.start_live()
-    load = Load(app, rng, 1000)
+    load = Load(app, rng, 2000)
     for _ in range(15 if request.config.getoption("--long") else 3):
         servers.restart("kafka", "KILL")
         recovery = harness.Recovery(app, "kill -9 of the broker, and its restart")

@@ -105,7 +105,7 @@ def evict_all(redis):
 
 
 def test_redis_that_has_evicted(make_app, servers, rng):
-    """States went: nothing goes on before somebody has looked, and then each partition halts that lacks some."""
+    """States went: no new connection is used before somebody has looked, and each partition halts that lacks some."""
     app = make_app(MODEL)
     daemon = app.start_live()
     load = Load(app, rng)
@@ -115,7 +115,6 @@ def test_redis_that_has_evicted(make_app, servers, rng):
             daemon.says("maxmemory-policy is allkeys-random")
             evict_all(servers.redis)
         daemon.says("it has evicted")
-        assert "partition halted" not in daemon.log()
     finally:
         servers.redis.config_resetstat()
     daemon.says("partition halted", times=app.partitions)

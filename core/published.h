@@ -35,12 +35,12 @@ struct published {
     size_t nadvances, advances_cap, next_advance;
     int64_t *rejected; // offsets, sorted
     size_t nrejected, rejected_cap;
-    bool any;              // something was added
-    bool started;          // the journal has a `start` or a change of program
-    bool switched;         // the journal has a change of program
-    char program[17];      // valid if switched: the latest one's digest
+    bool any;                            // something was added
+    bool started;                        // the journal has a `start` or a change of program
+    bool switched;                       // the journal has a change of program
+    char program[17];                    // valid if switched: the latest one's digest
     int64_t switch_offset, switch_clock; // valid if switched: its place; INT64_MIN: no clock
-    int64_t offset, clock; // the largest seen, valid if any; INT64_MIN: none
+    int64_t offset, clock;               // the largest seen, valid if any; INT64_MIN: none
 };
 
 // Adds a record read from an output topic or the journal, if it is this app's and this partition's. 0, 1: its headers

@@ -48,7 +48,7 @@ static bool spoke(int partition, const struct ref_switch *s)
         for (size_t i = 0; i < l->n; i++) {
             const struct said *said = l->v[i].rec ? l->v[i].rec->said : NULL;
             bool before = said && (said->kind == SAID_DEAD || said->kind == SAID_REJECT);
-            if (said && l->v[i].txn->state == TXN_COMMITTED && said->kind != SAID_START && said->kind != SAID_SWITCH &&
+            if (said && kafka_visible(l, (int64_t)i) && said->kind != SAID_START && said->kind != SAID_SWITCH &&
                 (said->offset + before > s->offset || said->clock > s->clock))
                 return true;
         }
@@ -63,6 +63,7 @@ void checks_switched(int partition, const struct flush *f)
     struct ref_switch s = {.offset = f->cursor->offset,
                            .clock = f->cursor->clock,
                            .n = f->cursor->n,
+                           .states_n = checks.parts[partition].states_n,
                            .program = program_of(f->cursor->program)};
     if (!strcmp(f->cursor->program, checks.parts[partition].cursor.program))
         return;
@@ -102,10 +103,12 @@ void checks_unswitch(int partition)
     if (!c->exists)
         return;
     for (const struct ref_switch *s; s = ref_switches(partition, &n), n > 0 && s[n - 1].n >= c->n;) {
-        if (spoke(partition, &s[n - 1])) {
-            if (s[n - 1].offset != c->offset || s[n - 1].clock != c->clock)
-                give_up(partition, "Redis goes back to before a change of program");
+        bool same = s[n - 1].offset == c->offset && s[n - 1].clock == c->clock, whole = s[n - 1].states_n <= c->n;
+        if (same && whole && spoke(partition, &s[n - 1]))
             return; // it must come again
+        if ((same && !whole) || spoke(partition, &s[n - 1])) {
+            give_up(partition, "Redis goes back to before a change of program");
+            return;
         }
         ref_unswitch(partition);
     }

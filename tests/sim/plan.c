@@ -100,6 +100,13 @@ static void make_upgrade(struct plan *p)
     p->next_grace_ms = p->next_models && chance(7000) ? p->grace_ms : p->grace_ms + between(1, 500);
 }
 
+// Whether something may be published by one who is given up already: only such doubles are allowed at least once.
+bool plan_zombies(const struct plan *p)
+{
+    return p->crash || p->freeze || p->replace || p->kafka_down || p->kafka_cut || p->kafka_lost || p->kafka_late ||
+           p->kafka_mute;
+}
+
 void plan_make(struct plan *p, uint64_t seed, enum mutation mutation)
 {
     sim.random = seed * UINT64_C(0x2545f4914f6cdd1d) + 12345;
@@ -109,6 +116,7 @@ void plan_make(struct plan *p, uint64_t seed, enum mutation mutation)
     make_upgrade(p);
     if (!chance(300)) // some seeds have no misfortune at all
         make_faults(p);
+    p->at_least_once = !p->upgrade && chance(1200);
     p->blind &= !p->upgrade; // n does not guard the texts of models, only the server's id does
     p->redis_us += 50;
     p->kafka_us += 50;

@@ -26,6 +26,7 @@ struct plan {
     int64_t late_ms;                                                      // how late events come, at most
     int batch_events, flush_customers, bucket_customers, bad, future;     // per myriad of events
     int64_t cache_bytes;
+    bool at_least_once;
     int upgrade;      // seconds until the next program comes, to one daemon after the other; 0: never
     bool next_models; // of the next program: other texts, or else only another grace
     int64_t next_grace_ms;
@@ -45,5 +46,6 @@ struct plan {
 };
 
 void plan_make(struct plan *p, uint64_t seed, enum mutation mutation);
+bool plan_zombies(const struct plan *p);
 const char *mutation_name(enum mutation m);
 const char *mutation_text(enum mutation m);

@@ -34,6 +34,7 @@ struct ref_switch {
     int64_t offset, clock;
     int program;         // the next one
     uint64_t n;          // flushes before the one that made it
+    uint64_t states_n;   // and up to the last one with states
     struct ref_pending { // of each customer, as the store has it; c NULL: not there
         struct customer *c;
         int program;

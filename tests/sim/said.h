@@ -26,6 +26,7 @@ struct known {
         int64_t tails[TOPICS];
         const struct said **switches; // entries of the journal
         size_t nswitches;
+        uint64_t states_n;                // flushes up to the last one with states
         bool may_halt, given_up, started; // started: the journal's first entry is there
     } parts[PARTS_MAX];
 };

@@ -6,7 +6,7 @@
 #include "checks.h"
 #include "worker.h"
 
-enum { TRIES = 3, RETRY_US = 20 * MS, SETTLE_US = 4 * SECOND };
+enum { TRIES = 3, RETRY_US = 20 * MS, SETTLE_US = 4 * SECOND, OFFSETS_EVERY_US = 10 * SECOND };
 
 struct sink_call {
     struct call call;
@@ -152,17 +152,75 @@ static struct rec *rec_of(const struct out_record *r)
     return to;
 }
 
-static int sink_begin(void *ctx, struct why *ret_why)
+// ---- at least once
+
+static void run_plain(struct call *c)
 {
-    struct worker *w = ctx;
+    struct sink_call *s = (struct sink_call *)c;
+    for (size_t i = 0; i < s->n; i++) {
+        s->wire[i].offset = kafka_append(s->wire[i].log, NULL, s->wire[i].rec);
+        act(s->wire[i].offset, s->wire[i].log->topic, "kafka: %s/%d %d: plain record of worker %d",
+            topic_names[s->wire[i].log->topic], s->wire[i].log->partition, (int)s->wire[i].offset, c->worker->number);
+        checks_plain(s->wire[i].log, s->wire[i].offset);
+    }
+}
+
+// One request a topic's partition, as their leaders are different brokers: later ones can be there, and earlier ones
+// not.
+static int flush_plain(struct worker *w, struct why *ret_why)
+{
     struct sink_port *s = &w->sink;
-    undo(w, PORT_OK);
+    while (s->plain_sent < s->nplain) {
+        struct sink_call *c = sink_call(w, run_plain);
+        struct plog *to = s->plain[s->plain_sent + below(s->nplain - s->plain_sent)].log;
+        c->wire = sim_alloc(s->nplain * sizeof *c->wire);
+        for (size_t i = s->plain_sent; i < s->nplain; i++)
+            if (s->plain[i].log == to && too_large(&s->plain[i]))
+                return why_not(ret_why, PORT_ABORTED, "a record is too large for its topic");
+            else if (s->plain[i].log == to)
+                c->wire[c->n++] = s->plain[i];
+        if (!call(w, &c->call))
+            return why_not(ret_why, PORT_AWAY, "records are not acknowledged");
+        size_t kept = s->plain_sent + c->n; // what is there comes first from now on
+        for (size_t i = s->nplain, at = s->nplain; i-- > s->plain_sent;)
+            if (s->plain[i].log != to)
+                s->plain[--at] = s->plain[i];
+        memcpy(s->plain + s->plain_sent, c->wire, c->n * sizeof *c->wire);
+        s->plain_sent = kept;
+    }
+    return PORT_OK;
+}
+
+static void add(struct wire **v, size_t *n, size_t *cap, const struct out_record *r)
+{
+    if (*n == *cap) {
+        *cap = *cap ? *cap * 2 : 16;
+        *v = realloc(*v, *cap * sizeof **v);
+    }
+    (*v)[(*n)++] = (struct wire){.log = kafka_log(topic_of(r->topic), r->partition), .rec = rec_of(r)};
+}
+
+// ---- the port
+
+static int open_transaction(struct worker *w, struct why *ret_why)
+{
+    struct sink_port *s = &w->sink;
     int r = sink_prepare(w, ret_why);
     if (r != PORT_OK)
         return r;
     s->open = true;
     s->n = s->sent = 0;
     return PORT_OK;
+}
+
+static int sink_begin(void *ctx, struct why *ret_why)
+{
+    struct worker *w = ctx;
+    struct sink_port *s = &w->sink;
+    undo(w, PORT_OK);
+    s->n = s->sent = s->nplain = s->plain_sent = 0;
+    s->loose = sim.plan.at_least_once;
+    return s->loose ? PORT_OK : open_transaction(w, ret_why);
 }
 
 static bool is_header(const struct out_record *r, const char *name, const char *value)
@@ -177,15 +235,20 @@ static int sink_produce(void *ctx, const struct out_record *r, struct why *ret_w
 {
     struct worker *w = ctx;
     struct sink_port *s = &w->sink;
-    if (w->dead || !s->open)
+    if (w->dead || (!s->open && !s->loose))
         return why_not(ret_why, PORT_ABORTED, "the batch is over");
     if (sim.plan.mutation == MUTATE_WALL_UNJOURNALED && is_header(r, "engaged-kind", "wall"))
         return PORT_OK;
-    if (s->n == s->cap) {
-        s->cap = s->cap ? s->cap * 2 : 16;
-        s->wire = realloc(s->wire, s->cap * sizeof *s->wire);
+    if (!s->open && topic_of(r->topic) != T_JOURNAL) {
+        add(&s->plain, &s->nplain, &s->plain_cap, r);
+        return PORT_OK;
     }
-    s->wire[s->n++] = (struct wire){.log = kafka_log(topic_of(r->topic), r->partition), .rec = rec_of(r)};
+    if (!s->open) { // decisions go in a transaction, and so does what follows them
+        int result = flush_plain(w, ret_why);
+        if (result != PORT_OK || (result = open_transaction(w, ret_why)) != PORT_OK)
+            return result;
+    }
+    add(&s->wire, &s->n, &s->cap, r);
     return chance(1000) ? send_records(w, ret_why) : PORT_OK;
 }
 
@@ -286,19 +349,32 @@ static int pretend(struct worker *w, const struct commit_offset *offsets, size_t
     return PORT_OK;
 }
 
-static void gather(struct sink_port *s, size_t *ret_n)
+static void gather(struct sink_port *s, const struct wire *v, size_t nv, size_t *n)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        const struct plog *l = s->wire[i].log;
+    for (size_t i = 0; i < nv; i++) {
+        const struct plog *l = v[i].log;
         size_t k = 0;
-        while (k < n &&
+        while (k < *n &&
                (strcmp(s->produced[k].topic, topic_names[l->topic]) != 0 || s->produced[k].partition != l->partition))
             k++;
-        n += k == n;
-        s->produced[k] = (struct produced){topic_names[l->topic], l->partition, s->wire[i].offset + 1};
+        *n += k == *n;
+        s->produced[k] = (struct produced){topic_names[l->topic], l->partition, v[i].offset + 1};
     }
-    *ret_n = n;
+}
+
+// Offsets of plain batches: they matter to monitors, unless they show that this is no member any more.
+static int commit_loose(struct worker *w, const struct commit_offset *offsets, size_t n, struct why *ret_why)
+{
+    struct sink_port *s = &w->sink;
+    if (n == 0 || (s->nplain > 0 && sim.now - s->offsets_at < OFFSETS_EVERY_US))
+        return PORT_OK;
+    s->offsets_at = sim.now;
+    int r = open_transaction(w, ret_why);
+    if (r == PORT_OK)
+        r = send_offsets(w, offsets, n, ret_why);
+    if (r == PORT_OK)
+        r = end_transaction(w, ret_why);
+    return r == PORT_FENCED || s->nplain == 0 ? r : PORT_OK;
 }
 
 static int sink_commit(void *ctx, const struct commit_offset *offsets, size_t n, const struct produced **ret,
@@ -306,9 +382,20 @@ static int sink_commit(void *ctx, const struct commit_offset *offsets, size_t n,
 {
     struct worker *w = ctx;
     struct sink_port *s = &w->sink;
-    if (w->dead || !s->open)
+    if (w->dead || (!s->open && !s->loose))
         return why_not(ret_why, PORT_ABORTED, "the transaction is over");
-    int r = send_records(w, ret_why);
+    int r = flush_plain(w, ret_why);
+    if (r != PORT_OK)
+        return undo(w, r);
+    if (!s->open) {
+        if ((r = commit_loose(w, offsets, n, ret_why)) != PORT_OK)
+            return r;
+        *ret_n = 0;
+        gather(s, s->plain, s->nplain, ret_n);
+        *ret = s->produced;
+        return PORT_OK;
+    }
+    r = send_records(w, ret_why);
     if (r == PORT_OK && sim.plan.mutation == MUTATE_STATES_FIRST)
         return *ret_n = 0, pretend(w, offsets, n);
     if (r == PORT_OK && fault(sim.plan.kafka_abort))
@@ -325,13 +412,16 @@ static int sink_commit(void *ctx, const struct commit_offset *offsets, size_t n,
         for (size_t i = 0; i < n; i++)
             kafka_commit_plain(offsets[i].source.partition, offsets[i].offset - (int64_t)below(3));
     *ret = s->produced;
-    gather(s, ret_n);
+    *ret_n = 0;
+    gather(s, s->plain, s->nplain, ret_n);
+    gather(s, s->wire, s->n, ret_n);
     return PORT_OK;
 }
 
 static int sink_abort(void *ctx, struct why *ret_why)
 {
     (void)ret_why;
+    ((struct worker *)ctx)->sink.loose = false;
     return undo(ctx, PORT_OK);
 }
 

@@ -101,7 +101,7 @@ static const struct engine_config *engine_config_of(const struct worker *w)
                                .campaigns = campaigns,
                                .ncampaigns = 2,
                                .max_age_ms = sim.plan.max_age_ms,
-                               .exactly_once = true,
+                               .exactly_once = !sim.plan.at_least_once,
                                .batch_events = (size_t)sim.plan.batch_events,
                                .flush_customers = (size_t)sim.plan.flush_customers,
                                .bucket_customers = (size_t)sim.plan.bucket_customers,
@@ -141,7 +141,8 @@ static void life(void *arg)
     w->engine = engine_free(w->engine);
     log_close(w);
     free(w->sink.wire);
-    w->sink.wire = NULL;
+    free(w->sink.plain);
+    w->sink.wire = w->sink.plain = NULL;
     store_close(w);
     w->ended = true;
 }

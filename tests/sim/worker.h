@@ -27,6 +27,10 @@ struct sink_port {
     bool ready, doubtful, open;
     struct wire *wire; // records of this transaction
     size_t n, cap, sent;
+    bool loose;         // at least once: records of this batch go without a transaction
+    struct wire *plain; // these
+    size_t nplain, plain_cap, plain_sent;
+    int64_t offsets_at; // us, of the last transaction
     struct produced produced[TOPICS * PARTS_MAX];
 };
 

@@ -35,6 +35,14 @@ bool record_is_ours(const struct record *r, const char *app, const struct part_k
     return is(record_header(r, "engaged-app"), app) && is(record_header(r, "engaged-partition"), partition);
 }
 
+// Whether the entry takes back the one before it: a change of program that began and broke off, before anything was
+// stepped or said by it. Then neither was ever at work.
+static bool takes_back(const struct history *h, const struct history_program *to)
+{
+    const struct history_program *last = h->n > 1 ? &h->v[h->n - 1] : NULL;
+    return last && last->offset == to->offset && last->clock == to->clock && !strcmp(last[-1].digest, to->digest);
+}
+
 int history_add(struct history *h, const char *app, const struct part_key *p, const struct record *r)
 {
     struct span kind = record_header(r, "engaged-kind"), digest = record_header(r, "engaged-digest");
@@ -43,14 +51,18 @@ int history_add(struct history *h, const char *app, const struct part_key *p, co
     if (!record_is_ours(r, app, p) || !(start || is(kind, "switch")) || (start && h->n > 0) ||
         digest.n >= sizeof to.digest || record_number(r, "engaged-offset", &to.offset))
         return 0;
+    memcpy(to.digest, digest.p, digest.n);
+    record_number(r, "engaged-clock", &to.clock);
+    if (takes_back(h, &to)) {
+        free(h->v[--h->n].body);
+        return 0;
+    }
     struct history_program *v = realloc(h->v, (h->n + 1) * sizeof *v);
     if (v)
         h->v = v;
     if (!v || !(to.body = malloc(r->value.n + 1)))
         return ERR_NOMEM;
     memcpy(to.body, r->value.p, r->value.n);
-    memcpy(to.digest, digest.p, digest.n);
-    record_number(r, "engaged-clock", &to.clock);
     h->started |= start;
     h->v[h->n++] = to;
     return 0;

@@ -321,6 +321,29 @@ def test_rebuild(make_app, rng, request):
     assert_clean(app, outputs)
 
 
+def test_a_change_of_program_taken_back(make_app, rng, tmp_path):
+    """A program that came and went before anything was stepped was never at work, whatever its version."""
+    changes = Changes(make_app, rng, tmp_path)
+    app = changes.app
+    changes.files["next"] = tmp_path / "next.yaml"
+    changes.files["next"].write_text(VERSION_1.replace("version: 1", "version: 2").replace("10d", "20d"))
+    changes.work("v1")
+    for models in ("next", "v1"):
+        changes.configure(models)
+        app.start_live()
+        app.daemons.pop().stop()
+    kinds = [header(record, "engaged-kind") for record in Topic(app, f"{app.name}.journal").records]
+    assert kinds.count("switch") == 2 * app.partitions, kinds
+    changes.work("v1")
+    published = changes.published()
+    assert_clean(app, len(published))
+    app.servers.redis.flushall()
+    rebuild(app)
+    changes.work("v1")
+    assert_clean(app, len(changes.published()))
+    assert set(published) < set(changes.published())
+
+
 @pytest.mark.parametrize("last", [["v3"], ["other", "v3"]], ids=["other-gone", "other-back"])
 def test_rebuild_across_changes_of_program(make_app, rng, tmp_path, last):
     """Redis loses everything after two versions with renamed stages: states, counts and outputs are as they were."""

@@ -2,8 +2,6 @@
 and an orderly restart in between: outputs and states are the reference's, whatever the cut."""
 import json
 
-import pytest
-
 import oracle
 import random_models
 import reference
@@ -13,10 +11,13 @@ SHAPES = [    # batch.events, flush.customers, workers
     (7, 3, 2),
     (10_000, 2_000, 2),
 ]
-SEEDS = range(1, 7)
+SEEDS, SEEDS_LONG = 6, 200
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+def pytest_generate_tests(metafunc):
+    metafunc.parametrize("seed", range(1, 1 + (SEEDS_LONG if metafunc.config.getoption("--long") else SEEDS)))
+
+
 def test_any_cut_gives_the_same(make_app, tmp_path, seed):
     batch, customers, workers = SHAPES[seed % len(SHAPES)]
     sizes = random_models.Sizes(bad=0.0, score=0.0)     # a score's crossings may differ by a millisecond

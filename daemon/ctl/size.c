@@ -19,17 +19,22 @@ enum cost {
     COSTS
 };
 
+// Each from a row and column of scripts/bench's table, as named here; tests/bench/README.md has its results.
 static const struct {
     double value;
     const char *unit, *what;
 } costs[COSTS] = {
-    [DAEMON_US] = {2.0, "us", "of a core for an event, in the daemon"},
-    [REDIS_US] = {0.4, "us", "of a core for an event, in Redis"},
-    [CUSTOMER_BYTES] = {90, "B", "of Redis' memory for a customer, with"},
+    // backlog: CPU us/event, Redis us/event. Where each event is another customer's (uniform) they are 3 and 15 times that.
+    [DAEMON_US] = {1.3, "us", "of a core for an event, in the daemon"},
+    [REDIS_US] = {0.3, "us", "of a core for an event, in Redis"},
+    // memory, 14-byte ids: Redis B/customer, state B
+    [CUSTOMER_BYTES] = {65, "B", "of Redis' memory for a customer, with"},
     [ID_BYTES] = {14, "B", "of an id"},
-    [STATE_BYTES] = {48, "B", "of a state"},
+    [STATE_BYTES] = {37, "B", "of a state"},
+    // What `load gen` makes, and what is published of it, before compression.
     [EVENT_BYTES] = {254, "B", "for an event in Kafka"},
     [OUTPUT_BYTES] = {1100, "B", "for a transition or trigger in Kafka"},
+    // A state read and a state written, with their ids and the protocol around them.
     [REDIS_BYTES] = {220, "B",
                      "to and from Redis for an event, if none finds its state in the daemon's cache"},
 };
@@ -54,7 +59,7 @@ static const struct option_row rows[] = {
     {'r', "rate", OPTION_TEXT, "N", FIELD(rate), "events a second, at the busiest hour"},
     {0, "id-bytes", OPTION_TEXT, "N", FIELD(id_bytes),
      "of a customer id (14); a UUID in lower case takes 17"},
-    {0, "state-bytes", OPTION_TEXT, "N", FIELD(state_bytes), "of a state (48): more facts take more"},
+    {0, "state-bytes", OPTION_TEXT, "N", FIELD(state_bytes), "of a state (37): more facts take more"},
     {0, "outputs-share", OPTION_TEXT, "S", FIELD(outputs_share), "transitions and triggers an event (0.2)"},
 };
 

@@ -142,7 +142,7 @@ def test_size():
     assert gigabytes(large) == pytest.approx(100 * gigabytes(small), rel=0.01)
     uuid = size("--customers", "1e9", "--rate", "1e6", "--id-bytes", 17)
     assert gigabytes(uuid) - gigabytes(large) == pytest.approx(3, rel=0.1)      # 3 bytes more, 10^9 times
-    larger = size("--customers", "1e9", "--rate", "1e6", "--state-bytes", 58)
+    larger = size("--customers", "1e9", "--rate", "1e6", "--state-bytes", 47)
     assert gigabytes(larger) - gigabytes(large) == pytest.approx(10, rel=0.1)
     for out in (small, large):
         cost = re.search(r"([\d.]+) us of a core for an event, in the daemon", out)

@@ -10,7 +10,7 @@
 #include "versions.h"
 
 enum {
-    SWEEP_BUCKETS = 64,        // loaded at a time
+    SWEEP_BUCKETS = 256,       // loaded at a time
     POLL_EVENTS = 1024,        // taken from the log at a time
     HOLD_MS = 100,             // a transaction is open for more batches at most
     BACKOFF_MS_MIN = 100,

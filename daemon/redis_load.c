@@ -7,7 +7,7 @@
 #include "error.h"
 
 enum {
-    DUE_PAGE_MAX = 128, // deadlines asked for at a time
+    DUE_PAGE_MAX = 512, // deadlines asked for at a time
     COUNT_MAX = 10000,  // buckets counted at a time: some milliseconds of Redis
 };
 

@@ -151,9 +151,9 @@ int part_replay_end(struct engine *e, struct part *p); // goes live if the repla
 // engine_switch.c
 int versions_recall(struct engine *e, struct part *p, struct why *why);
 int versions_remember(struct engine *e, struct part *p, int64_t clock, struct why *why); // those not at work yet
-// Turns the states over to the configured program if they are another one's and nothing is left to replay; what cannot be
-// done halts the partition. The program at work is the one of the journal's last entry: the store may lag behind it, as
-// with all else. A port_result.
+// Turns the states over to the configured program if they are another one's and nothing is left to replay; what cannot
+// be done halts the partition. The program at work is the one of the journal's last entry: the store may lag behind it,
+// as with all else. A port_result.
 int part_check_program(struct engine *e, struct part *p, bool replay_wanted, struct why *why);
 // A state of this or any former version. 0; 1: it cannot be read; negative: no memory.
 int state_read(struct engine *e, struct part *p, int model, struct span state, struct customer *c);

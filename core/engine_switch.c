@@ -220,7 +220,8 @@ int part_check_program(struct engine *e, struct part *p, bool replay_wanted, str
     int r = stored ? versions_remember(e, p, p->cursor.clock, why) : PORT_OK; // lost, or others came to nothing
     if (r != PORT_OK || (stored && last))
         return r;
-    // What the former program has not finished only that program can: its replay, and deadlines that are due by its rules.
+    // What the former program has not finished only that program can: its replay, and deadlines that are due by its
+    // rules.
     bool due = !stored && p->cursor.swept < p->cursor.clock;
     if (!due && (!replay_wanted || (!stored && last && switch_at_cursor(p))))
         return part_switch(e, p, why);
@@ -229,7 +230,8 @@ int part_check_program(struct engine *e, struct part *p, bool replay_wanted, str
                   "program %s %s, and this is program %s (another model, field map, grace or time mode): start engaged "
                   "with the former configuration, stop it when it has caught up, and come back",
                   p->cursor.program,
-                  replay_wanted ? "has published more than its states in Redis tell" : "has deadlines left that are due",
+                  replay_wanted ? "has published more than its states in Redis tell"
+                                : "has deadlines left that are due",
                   own);
     else if (s->offset > s->switch_offset || s->clock > s->switch_clock)
         part_halt(e, p,

@@ -182,8 +182,8 @@ static bool replay_wanted(const struct part *p)
            (s->any && (c->offset < s->offset || c->clock < s->clock));
 }
 
-// What is needed is not there, as *why says. The first time that is a doubt, with membership to be proven: a former owner
-// may look for what the real one has finished with.
+// What is needed is not there, as *why says. The first time that is a doubt, with membership to be proven: a former
+// owner may look for what the real one has finished with.
 static int gone(struct engine *e, struct part *p, const struct why *why)
 {
     if (!p->contradicted) {

@@ -303,7 +303,7 @@ static void start_with(struct world *w, const char *model)
 // to wait until the former one was back.
 START_TEST(due_by_the_former_program)
 {
-    enum { CUSTOMERS = 800, BEGIN = 100000 };
+    enum { CUSTOMERS = 2400, BEGIN = 100000 }; // more than a stop has time for
     struct world *w = world_new(QUIET("1", "10s"));
     char name[24];
     w->config.bucket_customers = 1;

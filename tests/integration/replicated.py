@@ -1,4 +1,4 @@
-"""Redis as it runs where a single one is not enough: replicas that lag behind their master, and what puts one of them in
+"""Redis where a single one is not enough: replicas that lag behind their master, and what puts one of them in
 its place."""
 import contextlib
 import os

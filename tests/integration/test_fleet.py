@@ -1,4 +1,4 @@
-"""Several daemons share the partitions: they come, go, are killed, or freeze and wake up when others have their work."""
+"""Several daemons share the partitions: they come, go, are killed, or freeze and wake when others have their work."""
 import signal
 import time
 

@@ -1,4 +1,4 @@
-"""Redis acknowledges writes and forgets them: it is noticed, the log is stepped again from the older cursor, and what is
+"""Redis acknowledges writes and forgets them: noticed, the log is stepped again from the older cursor, and what is
 published is not published again."""
 import time
 
@@ -68,7 +68,7 @@ def test_power_failure_by_the_wall_clock(make_app, servers, rng, request):
 
 @pytest.mark.parametrize("end", ["killed", "frozen"])
 def test_failover(make_app, rng, request, tmp_path, end):
-    """Sentinels replace a master whose replicas have missed its last writes: the daemon follows, and makes up for it. One
+    """Sentinels replace a master whose replicas missed its last writes: the daemon follows, and makes up for it. One
     that was only frozen wakes up as a master of the past."""
     rounds = 10 if request.config.getoption("--long") else {"killed": 2, "frozen": 1}[end]
     with replicated.Sentinels(tmp_path) as redis:

@@ -366,7 +366,8 @@ def test_reading_events():
         assert read('{"customer":"c","type":"t","time":%s}' % written).time == 1000
     assert read('{"customer":"c","type":"t","time":0e99}').time == 0
     for bad in ("", "[]", '{"customer":"c","type":"t"}', '{"type":"t","time":1}', '{"customer":"c","time":1}',
-                '{"customer":"c","type":"t","time":"yesterday"}', '{"customer":"c","type":"t","time":1.5}', '{"customer":"c","type":"t","time":1e-1}',
+                '{"customer":"c","type":"t","time":"yesterday"}', '{"customer":"c","type":"t","time":1.5}',
+                '{"customer":"c","type":"t","time":1e-1}',
                 '{"customer":"c","type":"t","time":1e99}'):
         with pytest.raises(reference.BadEvent):
             read(bad)

@@ -51,6 +51,14 @@ def halted(app):
     return {int(line.split('partition="')[1].split('"')[0]): int(line.split()[-1]) for line in lines}
 
 
+def status_of(app):
+    return json.loads(app.http("/v1/status"))["partitions"]
+
+
+def states_of(app):
+    return {part["partition"]: part["state"] for part in status_of(app)}
+
+
 def assert_halted(app, fed, needed, first):
     """The partition has halted for want of the events from `needed` to `first`; the other one is right to its end."""
     daemon = app.daemons[-1]
@@ -59,11 +67,11 @@ def assert_halted(app, fed, needed, first):
     harness.eventually(lambda: app.offsets()[WHOLE] == last[WHOLE], "the other partition goes on")
     harness.eventually(lambda: halted(app) == {GONE: 1, WHOLE: 0}, lambda: f"the metric: {halted(app)}")
     text, = [line for line in daemon.log().splitlines() if "partition halted" in line]
-    status = {part["partition"]: part for part in json.loads(app.http("/v1/status"))["partitions"]}
+    harness.eventually(lambda: states_of(app) == {GONE: "halted", WHOLE: "live"}, lambda: f"status: {states_of(app)}")
+    reason, = [part["reason"] for part in status_of(app) if part["partition"] == GONE]
     table = subprocess.run([harness.BUILD / "engagectl", "status", "--config", daemon.config], capture_output=True,
                            text=True, check=False).stdout
-    assert (status[GONE]["state"], status[WHOLE]["state"]) == ("halted", "live"), status
-    for said in (text, status[GONE]["reason"], table):
+    for said in (text, reason, table):
         assert f"the log holds offsets {first} to" in said and f"the next event is to be {needed}" in said, said
     expected = fed.expected()
     harness.eventually(lambda: len(published(app)) == len(of_partition(expected.outputs, WHOLE)), "the other's outputs")

@@ -28,7 +28,7 @@ static const struct kafka_setting defaults[] = {
     {"retry.backoff.ms", "2"},
     // Longer than a transaction is held open: its end flushes, and few large requests cost less. Besides, what has
     // lingered keeps librdkafka's thread polling without a pause until its partition is part of the transaction.
-    {"linger.ms", "1000"},
+    {"linger.ms", "500"},
     {"compression.codec", "lz4"},
     {"queue.buffering.max.kbytes", "65536"},
     {NULL, NULL},

@@ -14,6 +14,8 @@ uint64_t cache_hash(struct span id)
 
 uint64_t bucket_of(uint64_t hash, uint64_t buckets)
 {
+    if (buckets == 0)
+        return 0;
     uint64_t size = UINT64_C(1) << (63 - __builtin_clzll(buckets)), b = hash & (2 * size - 1);
     return b < buckets ? b : hash & (size - 1);
 }

@@ -35,7 +35,8 @@ struct cache {
 };
 
 uint64_t cache_hash(struct span id); // of the id alone: models may change their places in the program
-// The bucket of a hash among so many (1 or more): linear hashing, so that adding one splits one.
+// The bucket of a hash among so many: linear hashing, so that adding one splits one. 0 where there are none yet:
+// nothing of the model is stored, and any will do to look for it.
 uint64_t bucket_of(uint64_t hash, uint64_t buckets);
 enum { BUCKET_CUSTOMERS = 48 }; // on average, by default; listpack hashes stay small and quick below some hundred
 uint64_t buckets_for(uint64_t customers, uint64_t each); // how many to begin with

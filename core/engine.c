@@ -114,19 +114,25 @@ void part_halt(struct engine *e, struct part *p, const char *fmt, ...)
     note(e, NOTE_ERROR, p, "partition halted: %s", p->reason);
 }
 
+int part_contradicts(struct engine *e, struct part *p, const struct why *why)
+{
+    if (!p->contradicted) {
+        p->contradicted = true;
+        return PORT_FENCED;
+    }
+    part_halt(e, p, "%s", why->text);
+    return PORT_OK;
+}
+
 void part_contradiction(struct engine *e, struct part *p, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    char reason[sizeof p->reason];
-    vsnprintf(reason, sizeof reason, fmt, ap);
+    struct why why;
+    vsnprintf(why.text, sizeof why.text, fmt, ap);
     va_end(ap);
-    if (p->contradicted) {
-        part_halt(e, p, "%s", reason);
-        return;
-    }
-    p->contradicted = true;
-    part_doubt(e, p, PORT_FENCED, "a contradiction", reason);
+    if (part_contradicts(e, p, &why) == PORT_FENCED)
+        part_doubt(e, p, PORT_FENCED, "a contradiction", why.text);
 }
 
 static void on_assigned(void *arg, const struct part_key *keys, size_t n)

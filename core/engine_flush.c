@@ -38,8 +38,7 @@ _Static_assert(MODELS_MAX <= 1 << (64 - BUCKET_BITS), "a place's key has room fo
 
 struct place place_of(const struct part *p, struct entry *x)
 {
-    uint64_t buckets = p->buckets[x->model]; // 0: the model is new here, and nothing of it is stored
-    return (struct place){(uint64_t)x->model << BUCKET_BITS | (buckets ? bucket_of(x->hash, buckets) : 0), x};
+    return (struct place){(uint64_t)x->model << BUCKET_BITS | bucket_of(x->hash, p->buckets[x->model]), x};
 }
 
 uint64_t place_bucket(const struct place *at)

@@ -130,8 +130,11 @@ void note(const struct engine *e, enum note_level level, const struct part *p, c
     __attribute__((format(printf, 4, 5)));
 void part_doubt(struct engine *e, struct part *p, int result, const char *what, const char *why);
 void part_halt(struct engine *e, struct part *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-// What was read contradicts what is published or stored. A former owner may see such things while the real one writes:
-// so the first time it is a doubt, and the second time, with membership proven in between, a halt.
+// What was read contradicts what is published or stored, or is needed and not there. A former owner may see such things
+// while the real one writes: so the first time it is a doubt, and the second time, with membership proven in between, a
+// halt. PORT_FENCED: the first time, *why says it; PORT_OK: halted.
+int part_contradicts(struct engine *e, struct part *p, const struct why *why);
+// The same for a partition at work, put in doubt on the spot.
 void part_contradiction(struct engine *e, struct part *p, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 struct part *part_free(struct engine *e, struct part *p);
 int engine_topic(struct engine *e, const char *name); // its index, added when new; -1: too many, or no memory

@@ -185,6 +185,13 @@ static int finish(struct engine *e, struct part *p, int64_t clock, struct why *w
     return r;
 }
 
+// Whether the journal's last change of program, among what was read, came right where the states are.
+static bool switch_at_cursor(const struct part *p)
+{
+    const struct published *s = &p->published;
+    return s->switched && s->switch_offset == p->cursor.offset && s->switch_clock == p->cursor.clock;
+}
+
 static int part_switch(struct engine *e, struct part *p, struct why *why)
 {
     former_clear(&p->former);
@@ -192,9 +199,7 @@ static int part_switch(struct engine *e, struct part *p, struct why *why)
     for (int i = 0; r == PORT_OK && i < e->config.program->nmodels && p->state == PART_TAKING; i++)
         r = fits(e, p, engine_model(e, i));
     if (r == PORT_OK && p->state == PART_TAKING) {
-        const struct published *s = &p->published;
-        bool journaled = s->switched && !strcmp(s->program, e->config.program->digest) &&
-                         s->switch_offset == p->cursor.offset && s->switch_clock == p->cursor.clock;
+        bool journaled = switch_at_cursor(p) && !strcmp(p->published.program, e->config.program->digest);
         int64_t clock = p->cursor.clock;
         if (!journaled)
             r = publish_program(e, p, "switch", p->cursor.offset, clock, why);
@@ -203,13 +208,6 @@ static int part_switch(struct engine *e, struct part *p, struct why *why)
     }
     former_clear(&p->former);
     return r;
-}
-
-// Whether the journal's last change of program, among what was read, came right where the states are.
-static bool switch_at_cursor(const struct part *p)
-{
-    const struct published *s = &p->published;
-    return s->switched && s->switch_offset == p->cursor.offset && s->switch_clock == p->cursor.clock;
 }
 
 int part_check_program(struct engine *e, struct part *p, bool replay_wanted, struct why *why)

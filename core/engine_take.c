@@ -182,18 +182,6 @@ static bool replay_wanted(const struct part *p)
            (s->any && (c->offset < s->offset || c->clock < s->clock));
 }
 
-// What is needed is not there, as *why says. The first time that is a doubt, with membership to be proven: a former
-// owner may look for what the real one has finished with.
-static int gone(struct engine *e, struct part *p, const struct why *why)
-{
-    if (!p->contradicted) {
-        p->contradicted = true;
-        return PORT_FENCED;
-    }
-    part_halt(e, p, "%s", why->text);
-    return PORT_OK;
-}
-
 // Losing the store's latest writes is harmless, losing single keys is not: the cursor's counts make it visible.
 static int all_there(struct engine *e, struct part *p, struct why *why)
 {
@@ -208,7 +196,7 @@ static int all_there(struct engine *e, struct part *p, struct why *why)
                  "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64
                  ": keys were lost or changed; restore it, or run engagectl rebuild",
                  there, engine_model(e, m)->name, want);
-        return gone(e, p, why); // a former owner may have counted while the real one wrote
+        return part_contradicts(e, p, why); // a former owner may have counted while the real one wrote
     }
     return PORT_OK;
 }
@@ -223,7 +211,7 @@ int part_log_reaches(struct engine *e, struct part *p, int64_t offset, struct wh
              "the log holds offsets %" PRId64 " to %" PRId64 ", the next event is to be %" PRId64
              ": the events in between are gone; restore them, or run engagectl rebuild",
              start, high, offset);
-    return gone(e, p, why);
+    return part_contradicts(e, p, why);
 }
 
 static void take_stat(void *arg, struct span field, int64_t value)
@@ -424,7 +412,7 @@ static int leftovers(struct engine *e, struct part *p, struct why *why)
             continue;
         }
         v->items[v->n] = (struct load_item){.model = (int16_t)model, .customer = customer,
-                                            .bucket = p->buckets[model] ? bucket_of(hash, p->buckets[model]) : 0};
+                                            .bucket = bucket_of(hash, p->buckets[model])};
         v->ids[v->n++] = id;
         if (v->n == LEFTOVERS_MAX)
             r = account_stored(e, p, v, why);

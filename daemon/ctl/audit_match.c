@@ -148,7 +148,7 @@ static int load(struct audit *a, struct absent *const *x, struct load_item *item
         for (size_t k = 0; k < n; k++) {
             struct span customer = customer_of(a, x[k]);
             int m = model_named(&s->at.config->program, a->slots[x[k]->slot].name);
-            uint64_t bucket = c.buckets[m] ? bucket_of(cache_hash(customer), c.buckets[m]) : 0;
+            uint64_t bucket = bucket_of(cache_hash(customer), c.buckets[m]);
             items[k] = (struct load_item){.model = (int16_t)m, .customer = customer, .bucket = bucket};
         }
         r = redis_store_ops.load(s->at.store, &a->key, &owner, c.n, items, n, &a->why);

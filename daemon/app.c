@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "http.h"
 #include "kafka_topics.h"
 #include "log.h"
@@ -37,13 +38,6 @@ struct app {
     const struct counters **counters; // of the workers
     int64_t watchdog_ms;              // monotonic: last told
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 // The next signal, 0 after `ms` without one.
 static int next_signal(const struct app *a, int ms)
@@ -269,9 +263,12 @@ static int resume(struct app *a)
     return 0;
 }
 
-static void keep_former(const char *mistakes)
+// `fresh` (NULL: it could not be read) is forgotten.
+static void keep_former(struct config *fresh, const char *mistakes)
 {
     log_note(NOTE_ERROR, LOG_MESSAGE("not reloaded, the former configuration stays"), LOG_TEXT("mistakes", mistakes));
+    config_free(fresh);
+    notify_ready();
 }
 
 // What has been published beyond its states can be replayed by the program that published it, and by no other: so a
@@ -319,8 +316,7 @@ static int reload(struct app *a)
     _cleanup_free_ char *text = diags_format(&d);
     diags_clear(&d);
     if (r != 0) {
-        keep_former(text);
-        notify_ready();
+        keep_former(NULL, text);
         return 0;
     }
     log_level_set((enum note_level)fresh->log.level);
@@ -335,15 +331,11 @@ static int reload(struct app *a)
     struct why why = {0};
     int32_t partitions;
     if (try_topics(fresh, &partitions, &why) != PORT_OK) { // asked before anything is stopped
-        keep_former(why.text);
-        config_free(fresh);
-        notify_ready();
+        keep_former(fresh, why.text);
         return 0;
     }
     if (!stop_settled(a) || !may_switch(a, fresh)) {
-        keep_former("");
-        config_free(fresh);
-        notify_ready();
+        keep_former(fresh, "");
         return resume(a);
     }
     app_stop(a);

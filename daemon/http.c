@@ -7,12 +7,12 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "error.h"
 #include "json_write.h"
 #include "metrics.h"
@@ -52,13 +52,6 @@ static void say(struct answer *a, unsigned status, const char *text)
     buffer_printf(&a->body, "%s\n", text);
 }
 
-static int64_t mono_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 // ---- the paths
 
 static int answer_metrics(const struct request *q, struct answer *a)
@@ -73,7 +66,7 @@ static int answer_metrics(const struct request *q, struct answer *a)
 
 static int answer_livez(const struct request *q, struct answer *a)
 {
-    int worker = status_stalled(q->http->o.board, mono_ms(), q->http->o.stalled_ms);
+    int worker = status_stalled(q->http->o.board, now_ms(), q->http->o.stalled_ms);
     if (worker < 0) {
         say(a, MHD_HTTP_OK, "live");
         return 0;

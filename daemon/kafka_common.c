@@ -23,13 +23,6 @@ enum {
     SILENT_MS = 10000, // a consumer is answered far more often: fetches, heartbeats, or what it is made to ask
 };
 
-int64_t kafka_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int kafka_why(struct why *ret_why, int result, const char *fmt, ...)
 {
     if (ret_why) {
@@ -93,7 +86,7 @@ bool kafka_unreachable(rd_kafka_resp_err_t err)
 int64_t kafka_silent_ms(const struct kafka_client *c)
 {
     int64_t answered = atomic_load_explicit(&c->answered_ms, memory_order_relaxed);
-    return kafka_now_ms() - (answered > c->opened_ms ? answered : c->opened_ms);
+    return now_ms() - (answered > c->opened_ms ? answered : c->opened_ms);
 }
 
 bool kafka_away(const struct kafka_client *c)
@@ -120,7 +113,7 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int sockfd, const char *b
     (void)rk, (void)sockfd, (void)broker, (void)broker_id, (void)version, (void)id, (void)size, (void)rtt;
     struct kafka_client *c = arg;
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        atomic_store_explicit(&c->answered_ms, kafka_now_ms(), memory_order_relaxed);
+        atomic_store_explicit(&c->answered_ms, now_ms(), memory_order_relaxed);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     switch (api) {
@@ -147,7 +140,7 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
     struct kafka_client *c = arg;
     c->errors++;
     if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-        c->down_ms = kafka_now_ms();
+        c->down_ms = now_ms();
     kafka_note(c->options, NOTE_WARNING, "kafka: %s", reason);
 }
 
@@ -220,7 +213,7 @@ int kafka_open(struct kafka_client *c, const struct kafka_options *o, rd_kafka_t
                const struct kafka_setting *defaults, const struct kafka_setting *required,
                void (*prepare)(rd_kafka_conf_t *conf), void *owner, struct why *ret_why)
 {
-    *c = (struct kafka_client){.options = o, .owner = owner, .opened_ms = kafka_now_ms()};
+    *c = (struct kafka_client){.options = o, .owner = owner, .opened_ms = now_ms()};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     int r = configure(conf, c, defaults, required, ret_why);
     if (r != PORT_OK) {

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "ports.h"
 
 struct config_property;
@@ -60,7 +61,6 @@ void kafka_close(struct kafka_client *c);
 
 // "<app>-<instance>-<worker>"
 void kafka_worker_id(const struct kafka_options *o, char ret[static KAFKA_ID_BYTES]);
-int64_t kafka_now_ms(void); // monotonic
 void kafka_note(const struct kafka_options *o, enum note_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 // Sets the reason and returns `result`.

@@ -329,7 +329,7 @@ static int examine(struct kafka_log *l, struct partition *p, struct why *ret_why
 
 static int examine_stuck(struct kafka_log *l, struct why *ret_why)
 {
-    int64_t now = kafka_now_ms();
+    int64_t now = now_ms();
     if (!l->stuck || now - l->examined_ms < EXAMINE_EVERY_MS)
         return PORT_OK;
     l->examined_ms = now;
@@ -383,7 +383,7 @@ static int rewind_all(struct kafka_log *l, struct why *ret_why)
 // A consumer that waits for others to join the group asks brokers nothing: then we do.
 static bool is_away(struct kafka_log *l)
 {
-    int64_t now = kafka_now_ms();
+    int64_t now = now_ms();
     if (kafka_silent_ms(&l->client) > ASK_EVERY_MS && now - l->asked_ms > ASK_EVERY_MS) {
         l->asked_ms = now;
         kafka_nudge(&l->client, &(struct part_key){l->options->source, 0});

@@ -192,7 +192,7 @@ int kafka_producer_send(struct kafka_producer *p, const struct out_record *r, st
     int64_t give_up = 0;
     rd_kafka_resp_err_t failed;
     while ((failed = enqueue(p, place, r)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        int64_t now = kafka_now_ms();
+        int64_t now = now_ms();
         if (give_up == 0)
             give_up = now + FULL_WAIT_MS;
         if (now >= give_up)

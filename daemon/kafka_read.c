@@ -73,7 +73,7 @@ static int hand_on(struct kafka_reader *r, const struct part_key *p, int64_t fro
 static int read_on(struct kafka_reader *r, rd_kafka_queue_t *queue, const struct part_key *p, int64_t from,
                    int64_t upto, int (*each)(void *arg, const struct record *r), void *arg, struct why *ret_why)
 {
-    int64_t position = from, moved_ms = kafka_now_ms();
+    int64_t position = from, moved_ms = now_ms();
     while (position < upto) {
         int64_t before = position;
         rd_kafka_poll(r->client.rk, 0); // notes
@@ -82,7 +82,7 @@ static int read_on(struct kafka_reader *r, rd_kafka_queue_t *queue, const struct
             err = hand_on(r, p, from, each, arg, &position, ret_why);
         if (err != 0)
             return err;
-        int64_t now = kafka_now_ms();
+        int64_t now = now_ms();
         if (position > before)
             moved_ms = now;
         else if (now - moved_ms >= QUIET_MS)

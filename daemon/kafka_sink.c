@@ -65,7 +65,7 @@ static int judge(struct kafka_sink *s, const char *what, rd_kafka_resp_err_t err
 {
     if (is_fenced(err)) {
         // A coordinator fences those that take too long, too.
-        bool late = s->open && kafka_now_ms() - s->begun_ms >= s->options->transaction_timeout_ms;
+        bool late = s->open && now_ms() - s->begun_ms >= s->options->transaction_timeout_ms;
         s->takeovers += !late;
         return kafka_why(ret_why, PORT_FENCED,
                          late ? "%s: the transaction took too long: %s"
@@ -156,7 +156,7 @@ static int open_transaction(struct kafka_sink *s, struct why *ret_why)
         return PORT_AWAY;
     }
     s->open = true;
-    s->begun_ms = kafka_now_ms();
+    s->begun_ms = now_ms();
     return PORT_OK;
 }
 
@@ -251,12 +251,12 @@ static int send_offsets(struct kafka_sink *s, const struct commit_offset *offset
     }
     int64_t give_up = s->begun_ms + s->options->transaction_timeout_ms;
     for (;;) {
-        int64_t left = give_up - kafka_now_ms();
+        int64_t left = give_up - now_ms();
         _cleanup_(kafka_error_destroy) rd_kafka_error_t *error = rd_kafka_send_offsets_to_transaction(
             s->transactions.client.rk, list, s->group->metadata, left > SPARE_MS ? (int)left : SPARE_MS);
         if (!error)
             return PORT_OK;
-        if (!rd_kafka_error_is_retriable(error) || kafka_now_ms() >= give_up)
+        if (!rd_kafka_error_is_retriable(error) || now_ms() >= give_up)
             return undo_for(s, "offsets were not taken", rd_kafka_error_code(error), rd_kafka_error_string(error),
                             ret_why);
     }
@@ -269,7 +269,7 @@ static int end_transaction(struct kafka_sink *s, struct why *ret_why)
         rd_kafka_commit_transaction(rk, s->options->transaction_timeout_ms);
     if (!error) {
         s->open = false;
-        s->offsets_ms = kafka_now_ms();
+        s->offsets_ms = now_ms();
         s->doubtful = kafka_producer_doubtful(&s->transactions);
         return PORT_OK;
     }
@@ -328,13 +328,13 @@ static int gather(struct kafka_sink *s, size_t *ret_n)
 // matters to monitors only, unless it shows that we are no longer a member.
 static int commit_offsets(struct kafka_sink *s, const struct commit_offset *offsets, size_t n, struct why *ret_why)
 {
-    if (n == 0 || (s->loose && kafka_now_ms() - s->offsets_ms < OFFSETS_EVERY_MS))
+    if (n == 0 || (s->loose && now_ms() - s->offsets_ms < OFFSETS_EVERY_MS))
         return PORT_OK;
     int r = open_transaction(s, ret_why);
     if (r == PORT_OK)
         r = commit_transaction(s, offsets, n, ret_why);
     if (r > 0 && r != PORT_FENCED && s->loose) {
-        s->offsets_ms = kafka_now_ms();
+        s->offsets_ms = now_ms();
         return PORT_OK;
     }
     return r;

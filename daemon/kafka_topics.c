@@ -149,8 +149,7 @@ static int check_partitions(struct check *c, bool create, struct why *ret_why)
     size_t missing;
     int r = look(c, &missing, ret_why);
     // A topic made a moment ago is not known to every broker yet.
-    for (int64_t end = kafka_now_ms() + SOURCE_WAIT_MS;
-         r == PORT_OK && c->partitions[SOURCE] == 0 && kafka_now_ms() < end;) {
+    for (int64_t end = now_ms() + SOURCE_WAIT_MS; r == PORT_OK && c->partitions[SOURCE] == 0 && now_ms() < end;) {
         nanosleep(&(struct timespec){.tv_nsec = SOURCE_LOOK_MS * 1000000L}, NULL);
         r = look(c, &missing, ret_why);
     }
@@ -166,7 +165,7 @@ static int check_partitions(struct check *c, bool create, struct why *ret_why)
     if (r == PORT_OK && missing)
         r = create_missing(c, ret_why);
     while (r == PORT_OK && missing) {
-        if (kafka_now_ms() >= c->give_up_ms)
+        if (now_ms() >= c->give_up_ms)
             return kafka_why(ret_why, PORT_AWAY, "%zu topics just created do not show yet", missing);
         rd_kafka_poll(c->client.rk, LOOK_AGAIN_MS);
         r = look(c, &missing, ret_why);
@@ -252,7 +251,7 @@ static int check_configuration(struct check *c, struct why *ret_why)
     for (;;) {
         bool again = false;
         int r = check_configuration_once(c, &again, ret_why);
-        if (!again || kafka_now_ms() >= c->give_up_ms)
+        if (!again || now_ms() >= c->give_up_ms)
             return r;
         rd_kafka_poll(c->client.rk, LOOK_AGAIN_MS);
     }
@@ -261,7 +260,7 @@ static int check_configuration(struct check *c, struct why *ret_why)
 int kafka_ensure_topics(const struct kafka_options *o, const char *const *outputs, size_t noutputs, bool create,
                         int32_t *ret_partitions, struct why *ret_why)
 {
-    _cleanup_(check_end) struct check c = {.give_up_ms = kafka_now_ms() + READY_MS};
+    _cleanup_(check_end) struct check c = {.give_up_ms = now_ms() + READY_MS};
     check_add(&c, o->source);
     check_add(&c, o->journal);
     bool same = c.n == 1;

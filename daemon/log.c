@@ -9,13 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SD_JOURNAL_SUPPRESS_LOCATION // where in our source is no field for operators
 #include <systemd/sd-journal.h>
 
 #include "buffer.h"
+#include "clock.h"
 #include "config.h"
 
 enum { REMEMBERED = 64, FIELDS_MAX = 16 };
@@ -39,13 +39,6 @@ static const struct {
     const char *name;
     char priority; // syslog's
 } levels[] = {{"debug", '7'}, {"info", '6'}, {"warning", '4'}, {"error", '3'}};
-
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 // systemd says in JOURNAL_STREAM which device and inode it gave us; the standard error may have been
 // redirected since.

@@ -87,37 +87,44 @@ int redis_check_info(const char *info, bool cluster, struct redis_facts *ret, st
     return 0;
 }
 
+struct listener {
+    const char *where; // the server that is spoken of
+    void (*note)(void *arg, enum note_level level, const char *text);
+    void *arg;
+};
+
+__attribute__((format(printf, 2, 3))) static void warn(const struct listener *l, const char *fmt, ...)
+{
+    char said[400], text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(said, sizeof(said), fmt, args);
+    va_end(args);
+    snprintf(text, sizeof(text), "Redis at %.100s %s", l->where, said);
+    l->note(l->arg, NOTE_WARNING, text);
+}
+
 void redis_check_settings(const char *where, const char *info, const struct redis_settings *s,
                           void (*note)(void *arg, enum note_level level, const char *text), void *arg)
 {
-    char v[64], text[512];
+    char v[64];
+    const struct listener l = {where, note, arg};
     if (!note)
         return;
-    if (strcmp(info_get(info, "aof_enabled", v, sizeof(v)), "1") != 0) {
-        snprintf(text, sizeof(text),
-                 "Redis at %s keeps no append-only file: after its crash all events since its last snapshot must be "
-                 "stepped again. CONFIG SET appendonly yes, and in redis.conf",
-                 where);
-        note(arg, NOTE_WARNING, text);
-    } else if (!strcmp(s->appendfsync, "no")) {
-        snprintf(text, sizeof(text),
-                 "Redis at %s leaves it to the system when its append-only file reaches the disk: after a crash many "
-                 "events must be stepped again. CONFIG SET appendfsync everysec",
-                 where);
-        note(arg, NOTE_WARNING, text);
-    }
-    if (s->listpack_value >= 0 && s->listpack_value < LISTPACK_VALUE_MIN) {
-        snprintf(text, sizeof(text),
-                 "Redis at %s takes twice the memory for a bucket with a state above %lld bytes. "
-                 "CONFIG SET hash-max-%s-value %d, and in redis.conf",
-                 where, s->listpack_value, s->listpack_name, LISTPACK_VALUE_MIN);
-        note(arg, NOTE_WARNING, text);
-    }
-    if (s->listpack_entries >= 0 && s->listpack_entries < LISTPACK_ENTRIES_MIN) {
-        snprintf(text, sizeof(text),
-                 "Redis at %s takes twice the memory for a bucket of more than %lld customers. "
-                 "CONFIG SET hash-max-%s-entries %d, and in redis.conf",
-                 where, s->listpack_entries, s->listpack_name, LISTPACK_ENTRIES_MIN);
-        note(arg, NOTE_WARNING, text);
-    }
+    if (strcmp(info_get(info, "aof_enabled", v, sizeof(v)), "1") != 0)
+        warn(&l, "keeps no append-only file: after its crash all events since its last snapshot must be stepped again. "
+                 "CONFIG SET appendonly yes, and in redis.conf");
+    else if (!strcmp(s->appendfsync, "no"))
+        warn(&l, "leaves it to the system when its append-only file reaches the disk: after a crash many events must "
+                 "be stepped again. CONFIG SET appendfsync everysec");
+    if (s->listpack_value >= 0 && s->listpack_value < LISTPACK_VALUE_MIN)
+        warn(&l,
+             "takes twice the memory for a bucket with a state above %lld bytes. "
+             "CONFIG SET hash-max-%s-value %d, and in redis.conf",
+             s->listpack_value, s->listpack_name, LISTPACK_VALUE_MIN);
+    if (s->listpack_entries >= 0 && s->listpack_entries < LISTPACK_ENTRIES_MIN)
+        warn(&l,
+             "takes twice the memory for a bucket of more than %lld customers. "
+             "CONFIG SET hash-max-%s-entries %d, and in redis.conf",
+             s->listpack_entries, s->listpack_name, LISTPACK_ENTRIES_MIN);
 }

@@ -4,8 +4,8 @@
 #include "redis_cluster.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "error.h"
 #include "redis_slots.h"
 
@@ -95,13 +95,6 @@ static int ask(struct redis_cluster *c, const struct redis_host *host, struct wh
     return r;
 }
 
-static int64_t mono_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static struct redis_host host_of(const struct redis_node *node)
 {
     return (struct redis_host){node->name, node->port};
@@ -112,14 +105,14 @@ static int refresh(struct redis_cluster *c, struct why *why)
 {
     const struct redis_url *u = c->o->url;
     size_t known = c->map.nnodes, places = known + (size_t)u->nhosts;
-    int64_t until = mono_ms() + 2 * (int64_t)c->o->timeout_ms;
+    int64_t until = now_ms() + 2 * (int64_t)c->o->timeout_ms;
     int r = PORT_AWAY;
     if (c->named.port) {
         struct redis_host named = host_of(&c->named);
         r = ask(c, &named, why);
         c->named.port = 0;
     }
-    for (size_t i = 0; i < places && c->stale && r >= 0 && mono_ms() < until; i++) {
+    for (size_t i = 0; i < places && c->stale && r >= 0 && now_ms() < until; i++) {
         size_t k = c->turn++ % places;
         struct redis_host host = k < known ? host_of(&c->map.nodes[k]) : u->hosts[k - known];
         r = ask(c, &host, why);

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "clock.h"
 #include "kafka_log.h"
 #include "kafka_sink.h"
 #include "log.h"
@@ -31,13 +32,6 @@ struct running { // what the thread owns while it runs
 };
 
 // ---- the world
-
-static int64_t clock_ms(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static int64_t wall_ms(void *ctx)
 {
@@ -102,22 +96,15 @@ static void fill_part(const struct running *r, const struct engine_part *from, s
 {
     const struct config *c = r->w->config;
     struct part_key key = {.topic = c->source.topic, .partition = from->partition};
-    *to = (struct status_part){.topic = key.topic,
-                               .partition = key.partition,
-                               .state = from->state,
-                               .owner = from->owner,
-                               .reason = from->reason,
-                               .offset = from->cursor,
-                               .end = kafka_log_end(r->log, &key),
-                               .clock = from->clock,
-                               .n = from->n,
-                               .stats = stats,
-                               .nstats = from->state == PART_TAKING ? 0 : nstats};
+    *to = (struct status_part){.topic = key.topic, .partition = key.partition, .state = from->state,
+                               .owner = from->owner, .reason = from->reason, .offset = from->cursor,
+                               .end = kafka_log_end(r->log, &key), .clock = from->clock, .n = from->n,
+                               .stats = stats, .nstats = from->state == PART_TAKING ? 0 : nstats};
     for (int m = 0; m < c->program.nmodels; m++)
         to->customers += from->customers[m];
     for (size_t i = 0; i < nstats; i++)
-        stats[i] = (struct status_stat){
-            .field = engine_stat_name(r->engine, i), .value = from->stats[i], .campaign = r->campaigns[i]};
+        stats[i] = (struct status_stat){.field = engine_stat_name(r->engine, i), .value = from->stats[i],
+                                        .campaign = r->campaigns[i]};
 }
 
 static void publish_status(struct running *r)
@@ -133,14 +120,8 @@ static void publish_status(struct running *r)
     for (size_t i = 0; i < n; i++)
         fill_part(r, &from[i], stats + i * r->nstats, r->nstats, &parts[i]);
     bool redis = redis_store_ping(r->store, &why) == PORT_OK, kafka = engine_reads(r->engine);
-    struct status_worker w = {.worker = r->w->index,
-                              .kafka = kafka,
-                              .redis = redis,
-                              .parts = parts,
-                              .nparts = n,
-                              .trouble = !kafka  ? "no broker of Kafka answers"
-                                         : redis ? ""
-                                                 : why.text};
+    struct status_worker w = {.worker = r->w->index, .kafka = kafka, .redis = redis, .parts = parts, .nparts = n,
+                              .trouble = !kafka ? "no broker of Kafka answers" : redis ? "" : why.text};
     status_publish(r->w->board, &w);
     r->published_ms = mono_ms(NULL);
 }
@@ -162,34 +143,17 @@ static struct engine *engine_make(struct running *r)
 {
     const struct config *c = r->w->config;
     struct engine_config config = {
-        .program = &c->program,
-        .app = c->app,
-        .source = c->source.topic,
-        .partitions = r->w->partitions,
-        .reset_latest = c->source.reset == RESET_LATEST,
-        .transitions = c->outputs.transitions,
-        .triggers = c->outputs.triggers,
-        .dead_letters = c->outputs.dead_letters,
-        .journal = c->outputs.journal,
-        .campaigns = c->outputs.campaigns,
-        .ncampaigns = c->outputs.ncampaigns,
-        .format = c->outputs.format,
-        .binary = c->outputs.cloudevents == CLOUDEVENTS_BINARY,
-        .max_age_ms = c->outputs.max_age_ms,
-        .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
-        .batch_events = (size_t)c->batch_events,
-        .flush_customers = (size_t)c->flush_customers,
-        .flush_every_ms = c->flush_every_ms,
-        .cache_bytes = (size_t)c->cache_bytes / (size_t)r->w->nworkers,
+        .program = &c->program, .app = c->app, .source = c->source.topic, .partitions = r->w->partitions,
+        .reset_latest = c->source.reset == RESET_LATEST, .transitions = c->outputs.transitions,
+        .triggers = c->outputs.triggers, .dead_letters = c->outputs.dead_letters, .journal = c->outputs.journal,
+        .campaigns = c->outputs.campaigns, .ncampaigns = c->outputs.ncampaigns,
+        .format = c->outputs.format, .binary = c->outputs.cloudevents == CLOUDEVENTS_BINARY,
+        .max_age_ms = c->outputs.max_age_ms, .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
+        .batch_events = (size_t)c->batch_events, .flush_customers = (size_t)c->flush_customers,
+        .flush_every_ms = c->flush_every_ms, .cache_bytes = (size_t)c->cache_bytes / (size_t)r->w->nworkers,
     };
-    struct ports ports = {.log = &kafka_log_ops,
-                          .sink = &kafka_sink_ops,
-                          .store = &redis_store_ops,
-                          .world = &world,
-                          .log_ctx = r->log,
-                          .sink_ctx = r->sink,
-                          .store_ctx = r->store,
-                          .world_ctx = r};
+    struct ports ports = {.log = &kafka_log_ops, .sink = &kafka_sink_ops, .store = &redis_store_ops, .world = &world,
+                          .log_ctx = r->log, .sink_ctx = r->sink, .store_ctx = r->store, .world_ctx = r};
     return engine_new(&config, &ports, &r->w->counters);
 }
 
@@ -288,24 +252,15 @@ static void *thread_main(void *arg)
 int worker_start(struct worker *w)
 {
     const struct config *c = w->config;
-    w->kafka = (struct kafka_options){.brokers = c->kafka.brokers,
-                                      .app = c->app,
-                                      .instance = c->instance,
-                                      .worker = w->index,
-                                      .properties = c->kafka.properties,
-                                      .nproperties = c->kafka.nproperties,
-                                      .source = c->source.topic,
-                                      .journal = c->outputs.journal,
-                                      .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
-                                      .transaction_timeout_ms = KAFKA_TRANSACTION_TIMEOUT_MS};
+    w->kafka = (struct kafka_options){
+        .brokers = c->kafka.brokers, .app = c->app, .instance = c->instance, .worker = w->index,
+        .properties = c->kafka.properties, .nproperties = c->kafka.nproperties, .source = c->source.topic,
+        .journal = c->outputs.journal, .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
+        .transaction_timeout_ms = KAFKA_TRANSACTION_TIMEOUT_MS};
     for (int i = 0; i < c->program.nmodels; i++)
         w->models[i] = c->program.models[i]->name;
-    w->redis = (struct redis_options){.app = c->app,
-                                      .url = &c->redis.url,
-                                      .timeout_ms = (int)c->redis.timeout_ms,
-                                      .client = "engaged",
-                                      .models = w->models,
-                                      .nmodels = c->program.nmodels};
+    w->redis = (struct redis_options){.app = c->app, .url = &c->redis.url, .timeout_ms = (int)c->redis.timeout_ms,
+                                      .client = "engaged", .models = w->models, .nmodels = c->program.nmodels};
     if (pthread_create(&w->thread, NULL, thread_main, w))
         return ERR_NOMEM;
     w->started = true;

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
+
+#include "clock.h"
 
 static const char *const fault_names[FAULTS] = {"missing", "double", "disordered", "unexpected"};
 
@@ -40,9 +41,7 @@ struct options {
 
 int audit_begin(struct audit *a, const char *config, const struct option_list *overrides)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    a->wall = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    a->wall = clock_ms(CLOCK_REALTIME);
     int r = audit_bound(a);
     if (r == PORT_OK)
         r = audit_journal(a);

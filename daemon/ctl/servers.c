@@ -107,14 +107,14 @@ int servers_read(struct servers *s, const struct part_key *p, int64_t *next, int
 {
     struct reading x = {.next = next, .upto = upto, .each = each, .arg = arg};
     int r = PORT_OK;
-    for (int64_t since = kafka_now_ms(); *next < upto;) {
+    for (int64_t since = now_ms(); *next < upto;) {
         int64_t before = *next;
         r = kafka_read(&s->at.reader, &s->at.kafka, p, *next, upto, once, &x, ret_why);
         if (r == PORT_OK)
             *next = upto; // markers of transactions may lie before it
         if (*next > before)
-            since = kafka_now_ms();
-        if (r != PORT_OK && (r != PORT_AWAY || kafka_now_ms() - since > HANGING_MS))
+            since = now_ms();
+        if (r != PORT_OK && (r != PORT_AWAY || now_ms() - since > HANGING_MS))
             return r;
     }
     return PORT_OK;

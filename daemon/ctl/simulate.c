@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ctl.h"
 #include "output.h"
 
@@ -120,18 +120,11 @@ static int step_line(struct simulation *s, struct span topic, struct span line)
 
 // ---- files
 
-static int64_t mono_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void show_progress(const struct simulation *s, bool end)
 {
     if (!s->progress)
         return;
-    int64_t took = mono_ms() - s->since_ms;
+    int64_t took = now_ms() - s->since_ms;
     fprintf(stderr, "\r%" PRIu64 " events, %" PRIu64 " MB, %.0f events/s%s", s->events, s->bytes / 1000000,
             took > 0 ? (double)s->events * 1000.0 / (double)took : 0.0, end ? "\n" : " ");
 }
@@ -288,7 +281,7 @@ int ctl_simulate(int argc, char **argv)
 {
     struct simulate_options o = {0};
     struct plan p;
-    struct simulation s = {.clock = INT64_MIN, .last = INT64_MIN, .since_ms = mono_ms()};
+    struct simulation s = {.clock = INT64_MIN, .last = INT64_MIN, .since_ms = now_ms()};
     int first, r = options_parse(&command, argc, argv, &o, &first);
     if (r != OPTIONS_RUN)
         return r;

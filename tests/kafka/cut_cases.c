@@ -82,7 +82,7 @@ START_TEST(results_are_true)
     cutting = true;
     ck_assert_int_eq(pthread_create(&cutter, NULL, cut, &seed), 0);
     int n = 0;
-    for (int64_t stop = kafka_now_ms() + RUN_MS; n < TRANSACTIONS && kafka_now_ms() < stop; n++) {
+    for (int64_t stop = now_ms() + RUN_MS; n < TRANSACTIONS && now_ms() < stop; n++) {
         char value[16];
         snprintf(value, sizeof(value), "%d", n);
         results[n] = publish(&w, 0, value, n + 1, 0, &why);
@@ -91,17 +91,17 @@ START_TEST(results_are_true)
     }
     cutting = false;
     pthread_join(cutter, NULL);
-    int64_t start, high, stable, offset, clock, end = kafka_now_ms() + PATIENCE_MS;
+    int64_t start, high, stable, offset, clock, end = now_ms() + PATIENCE_MS;
     struct part_key out = {w.output, 0}, source = source_of(&w, 0);
     int r;
     while ((r = kafka_sink_prepare(w.sink, &why)) == PORT_AWAY) // settles what is open
-        ck_assert_msg(kafka_now_ms() < end, "%s", why.text);
+        ck_assert_msg(now_ms() < end, "%s", why.text);
     expect(r, PORT_OK, &why, __FILE__, __LINE__);
     while ((r = kafka_log_ops.ends(w.log, &out, &start, &high, &stable, &why)) == PORT_AWAY || stable < high)
-        ck_assert_msg(kafka_now_ms() < end, "stable %d, high %d, %s", (int)stable, (int)high, why.text);
+        ck_assert_msg(now_ms() < end, "stable %d, high %d, %s", (int)stable, (int)high, why.text);
     EXPECT(PORT_OK, kafka_log_ops.read(w.log, &out, 0, high, see, &seen, &why));
     while ((r = kafka_log_ops.committed(w.log, &source, &offset, &clock, &why)) == PORT_AWAY)
-        ck_assert_msg(kafka_now_ms() < end, "%s", why.text);
+        ck_assert_msg(now_ms() < end, "%s", why.text);
     expect(r, PORT_OK, &why, __FILE__, __LINE__);
     if (getenv("KAFKA_TEST_NOTES"))
         fprintf(stderr, "OK %d, AWAY %d, UNKNOWN %d, FENCED %d, ABORTED %d; takeovers %u\n", tally[PORT_OK],

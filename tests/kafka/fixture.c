@@ -25,7 +25,7 @@ void expect(int result, int expected, const struct why *why, const char *file, i
 void unique(char *ret, size_t size, const char *what)
 {
     static int n;
-    snprintf(ret, size, "%s-%d-%" PRId64 "-%d", what, (int)getpid(), kafka_now_ms() % 1000000, n++);
+    snprintf(ret, size, "%s-%d-%" PRId64 "-%d", what, (int)getpid(), now_ms() % 1000000, n++);
 }
 
 // ---- Topics
@@ -59,9 +59,9 @@ void topic_create(const char *name, int partitions, const char *config, const ch
     rd_kafka_queue_destroy(q);
     int32_t shown = 0; // brokers learn of it a little later
     struct why why;
-    int64_t end = kafka_now_ms() + PATIENCE_MS;
+    int64_t end = now_ms() + PATIENCE_MS;
     while (kafka_partitions_if_any(&(struct kafka_client){.rk = rk}, name, &shown, &why) != PORT_OK || !shown)
-        ck_assert_msg(kafka_now_ms() < end, "%s: %s", name, why.text);
+        ck_assert_msg(now_ms() < end, "%s: %s", name, why.text);
     rd_kafka_destroy(rk);
 }
 
@@ -188,9 +188,9 @@ size_t worker_poll(struct worker *w, int wait_ms, size_t max, const struct recor
 void worker_await(struct worker *w, int partitions)
 {
     const struct record *records;
-    int64_t end = kafka_now_ms() + PATIENCE_MS;
+    int64_t end = now_ms() + PATIENCE_MS;
     while (w->assigned != partitions) {
-        ck_assert_msg(kafka_now_ms() < end, "has %d partitions, not %d", w->assigned, partitions);
+        ck_assert_msg(now_ms() < end, "has %d partitions, not %d", w->assigned, partitions);
         ck_assert_uint_eq(worker_poll(w, 50, 100, &records), 0);
     }
 }

@@ -7,7 +7,7 @@
 // Reads from the worker until partition 0 has delivered `n` records in a row from offset `from`.
 static void expect_run(struct worker *w, int64_t from, int64_t n, size_t max)
 {
-    int64_t next = from, end = kafka_now_ms() + PATIENCE_MS;
+    int64_t next = from, end = now_ms() + PATIENCE_MS;
     while (next < from + n) {
         const struct record *r;
         size_t got = worker_poll(w, 100, max, &r);
@@ -15,7 +15,7 @@ static void expect_run(struct worker *w, int64_t from, int64_t n, size_t max)
             ck_assert_int_eq(r[i].offset, next);
             ck_assert_int_eq(number_of(&r[i]), next);
         }
-        ck_assert_msg(kafka_now_ms() < end, "offset %d does not come", (int)next);
+        ck_assert_msg(now_ms() < end, "offset %d does not come", (int)next);
     }
 }
 
@@ -159,9 +159,9 @@ START_TEST(reached_is_the_end)
     const struct record *r;
     for (int64_t end = 2; end <= 8; end += 2) {
         EXPECT(PORT_OK, publish(&w, 0, "x", -1, 0, &why));
-        int64_t give_up = kafka_now_ms() + PATIENCE_MS;
+        int64_t give_up = now_ms() + PATIENCE_MS;
         while (kafka_log_ops.reached(w.log, &p) != end) {
-            ck_assert_msg(kafka_now_ms() < give_up, "reached is %d", (int)kafka_log_ops.reached(w.log, &p));
+            ck_assert_msg(now_ms() < give_up, "reached is %d", (int)kafka_log_ops.reached(w.log, &p));
             worker_poll(&w, 50, 100, &r);
         }
     }
@@ -171,15 +171,15 @@ START_TEST(reached_is_the_end)
     struct worker other;
     worker_join(&other, &w, "host", 0);
     EXPECT(PORT_OK, kafka_sink_new(&other.options, kafka_log_group(w.log), &other.sink));
-    int64_t start, high, stable, give_up = kafka_now_ms() + PATIENCE_MS;
+    int64_t start, high, stable, give_up = now_ms() + PATIENCE_MS;
     do { // it has to arrive before it can be undone
         EXPECT(PORT_OK, kafka_log_ops.ends(w.log, &p, &start, &high, &stable, &why));
-        ck_assert(kafka_now_ms() < give_up);
+        ck_assert(now_ms() < give_up);
     } while (high != 9);
     ck_assert_int_eq(stable, 8);
     EXPECT(PORT_OK, kafka_sink_prepare(other.sink, &why));
     while (kafka_log_ops.reached(w.log, &p) != 10) {
-        ck_assert(kafka_now_ms() < give_up);
+        ck_assert(now_ms() < give_up);
         ck_assert_uint_eq(worker_poll(&w, 50, 100, &r), 0);
     }
     EXPECT(PORT_OK, kafka_log_ops.ends(w.log, &p, &start, &high, &stable, &why));
@@ -269,11 +269,11 @@ START_TEST(rebalance_keeps_the_run)
     worker_open(&a);
     worker_join(&b, &a, "host", 1);
     b.seek_at_once = true;
-    int64_t next[2][2] = {{0}}, give_up = kafka_now_ms() + PATIENCE_MS;
+    int64_t next[2][2] = {{0}}, give_up = now_ms() + PATIENCE_MS;
     struct worker *workers[2] = {&a, &b};
     int assignments[2] = {0, 0};
     while (a.assigned != 1 || b.assigned != 1 || next[0][0] + next[0][1] < 20000 || next[1][0] + next[1][1] < 20000) {
-        ck_assert(kafka_now_ms() < give_up);
+        ck_assert(now_ms() < give_up);
         for (int k = 0; k < 2; k++) {
             struct worker *w = workers[k];
             size_t n = w->log ? worker_poll(w, 20, 97, &r) : 0;

@@ -146,11 +146,11 @@ START_TEST(records_without_answer)
     rd_kafka_mock_broker_push_request_error_rtts(c.mock, 1, PRODUCE, 3, ERR(NO_ERROR), 4000, ERR(NO_ERROR), 4000,
                                                  ERR(NO_ERROR), 4000);
     EXPECT(PORT_AWAY, publish(&c.w, 0, "x", 2, 0, &why));
-    int64_t end = kafka_now_ms() + PATIENCE_MS;
+    int64_t end = now_ms() + PATIENCE_MS;
     int r;
     do
         r = publish(&c.w, 0, "after", 3, 0, &why);
-    while (r == PORT_AWAY && kafka_now_ms() < end);
+    while (r == PORT_AWAY && now_ms() < end);
     expect(r, PORT_OK, &why, __FILE__, __LINE__);
     cluster_close(&c);
 }
@@ -183,11 +183,11 @@ START_TEST(brokers_go_and_come)
     EXPECT(PORT_OK, publish(w, 0, "before", 1, 0, &why));
     EXPECT(PORT_OK, kafka_sink_ops.begin(w->sink, &why));
     rd_kafka_mock_broker_set_down(c.mock, 1);
-    int64_t end = kafka_now_ms() + PATIENCE_MS, start, high, stable, offset, clock;
+    int64_t end = now_ms() + PATIENCE_MS, start, high, stable, offset, clock;
     int32_t partitions;
     struct part_key p = source_of(w, 0);
     while ((result = kafka_log_ops.poll(w->log, 50, 10, &r, &n, &why)) == PORT_OK)
-        ck_assert(kafka_now_ms() < end);
+        ck_assert(now_ms() < end);
     expect(result, PORT_AWAY, &why, __FILE__, __LINE__);
     EXPECT(PORT_OK, put(w, 0, "c-1", "x", &why));
     EXPECT(PORT_AWAY, kafka_sink_ops.commit(w->sink, NULL, 0, &(const struct produced *){NULL}, &n, &why));
@@ -199,12 +199,12 @@ START_TEST(brokers_go_and_come)
     EXPECT(PORT_AWAY, kafka_log_ops.read(w->log, &p, 0, 1, NULL, NULL, &why));
 
     rd_kafka_mock_broker_set_up(c.mock, 1);
-    end = kafka_now_ms() + PATIENCE_MS;
+    end = now_ms() + PATIENCE_MS;
     while ((result = kafka_log_ops.poll(w->log, 50, 10, &r, &n, &why)) == PORT_AWAY)
-        ck_assert(kafka_now_ms() < end);
+        ck_assert(now_ms() < end);
     expect(result, PORT_OK, &why, __FILE__, __LINE__);
     while ((result = publish(w, 0, "after", 3, 0, &why)) == PORT_AWAY)
-        ck_assert(kafka_now_ms() < end);
+        ck_assert(now_ms() < end);
     expect(result, PORT_OK, &why, __FILE__, __LINE__);
     EXPECT(PORT_OK, kafka_log_ops.partitions(w->log, "in", &partitions, &why));
     ck_assert_int_eq(partitions, 2);
@@ -233,9 +233,9 @@ START_TEST(late_answers_move_nothing)
     worker_await(w, 2);
     struct part_key p = source_of(w, 0);
     EXPECT(PORT_OK, kafka_log_ops.seek(w->log, &p, 0, &why));
-    int64_t next = 0, end = kafka_now_ms() + PATIENCE_MS;
+    int64_t next = 0, end = now_ms() + PATIENCE_MS;
     while (next < N) {
-        ck_assert_msg(kafka_now_ms() < end, "offset %d does not come", (int)next);
+        ck_assert_msg(now_ms() < end, "offset %d does not come", (int)next);
         size_t n = worker_poll(w, 50, 100, &r);
         for (size_t i = 0; i < n; i++)
             ck_assert_int_eq(r[i].offset, next++);
@@ -254,7 +254,7 @@ START_TEST(waiting_is_not_away)
     worker_join(&late, &c.w, "h", 1);
     late.options.brokers = c.w.options.brokers;
     worker_open(&late);
-    for (int64_t end = kafka_now_ms() + 12000; kafka_now_ms() < end;) // the first one does not poll meanwhile
+    for (int64_t end = now_ms() + 12000; now_ms() < end;) // the first one does not poll meanwhile
         worker_poll(&late, 100, 10, &r);
     ck_assert_int_eq(late.assigned, 0);
     worker_close(&late);

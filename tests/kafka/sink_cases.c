@@ -25,9 +25,9 @@ static int64_t high_of(struct worker *w, const char *topic, int32_t partition)
 // Waits until records that were only produced have arrived.
 static void await_high(struct worker *w, const char *topic, int64_t high)
 {
-    int64_t end = kafka_now_ms() + PATIENCE_MS;
+    int64_t end = now_ms() + PATIENCE_MS;
     while (high_of(w, topic, 0) < high)
-        ck_assert(kafka_now_ms() < end);
+        ck_assert(now_ms() < end);
 }
 
 START_TEST(visible_when_committed)
@@ -219,9 +219,9 @@ START_TEST(revoked_may_publish)
     a.revoking = publish_last;
     worker_join(&b, &a, "host", 1);
     worker_open(&b);
-    int64_t end = kafka_now_ms() + PATIENCE_MS;
+    int64_t end = now_ms() + PATIENCE_MS;
     while (a.assigned != 1 || b.assigned != 1) {
-        ck_assert(kafka_now_ms() < end);
+        ck_assert(now_ms() < end);
         worker_poll(&a, 20, 10, &r);
         worker_poll(&b, 20, 10, &r);
     }
@@ -243,11 +243,11 @@ START_TEST(same_membership_fences)
     await_one(&a, 1);
     worker_join(&b, &a, "host", 0);
     worker_open(&b);
-    int64_t end = kafka_now_ms() + PATIENCE_MS;
-    while (b.assigned != 1 && kafka_now_ms() < end)
+    int64_t end = now_ms() + PATIENCE_MS;
+    while (b.assigned != 1 && now_ms() < end)
         worker_poll(&b, 50, 10, &r);
     while ((result = kafka_log_ops.poll(a.log, 100, 10, &r, &n, &why)) == PORT_OK)
-        ck_assert(kafka_now_ms() < end);
+        ck_assert(now_ms() < end);
     expect(result, PORT_FENCED, &why, __FILE__, __LINE__);
     ck_assert_uint_eq(kafka_log_takeovers(a.log), 1);
     ck_assert_int_eq(a.assigned, 0);

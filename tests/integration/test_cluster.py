@@ -7,8 +7,8 @@ import pytest
 
 import cluster as cluster_
 import harness
+from load import MODEL, SHORT_SESSION, Load, agrees, feed
 from test_audit_rebuild import assert_clean, engagectl
-from test_outages import MODEL, SHORT_SESSION, Load, agrees, feed
 
 PARTITIONS = 6
 

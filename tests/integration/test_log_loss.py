@@ -93,16 +93,22 @@ def of_partition(values, partition):
     return {key: value for key, value in values.items() if key[0] == partition}
 
 
-def app_with_http(make_app):
-    return make_app(MODEL, http={"listen": f"127.0.0.1:{harness.free_port()}"})
-
-
-def test_needed_events_deleted_while_stopped(make_app, rng):
-    app = app_with_http(make_app)
+def caught_up(make_app, rng, **config):
+    """An app that has stepped its first events: what they come from, and its daemon."""
+    app = make_app(MODEL, **config)
     fed = Fed(app, rng)
     fed.more(2000)
     daemon = app.start_live()
     app.await_caught_up()
+    return app, fed, daemon
+
+
+def with_http():
+    return {"http": {"listen": f"127.0.0.1:{harness.free_port()}"}}
+
+
+def test_needed_events_deleted_while_stopped(make_app, rng):
+    app, fed, daemon = caught_up(make_app, rng, **with_http())
     daemon.stop()
     needed = app.offsets()[GONE]
     first = fed.more(1000)[GONE] - rng.randint(1, 100)
@@ -113,11 +119,7 @@ def test_needed_events_deleted_while_stopped(make_app, rng):
 
 def test_needed_events_deleted_while_running(make_app, rng):
     """They go while the daemon is frozen; it wakes up, takes what it had fetched, and misses the next one."""
-    app = app_with_http(make_app)
-    fed = Fed(app, rng)
-    fed.more(2000)
-    daemon = app.start_live()
-    app.await_caught_up()
+    app, fed, daemon = caught_up(make_app, rng, **with_http())
     daemon.signal(signal.SIGSTOP)
     fed.more(1000)                              # a fetch that waits at the broker takes these, or a part of them
     first = fed.more(1000)[GONE] - rng.randint(1, 100)
@@ -130,11 +132,7 @@ def test_needed_events_deleted_while_running(make_app, rng):
 
 def test_events_deleted_behind_the_cursor(make_app, rng):
     """What the states account for may go: while the daemon runs, and before it starts again."""
-    app = make_app(MODEL)
-    fed = Fed(app, rng)
-    fed.more(2000)
-    daemon = app.start_live()
-    app.await_caught_up()
+    app, fed, daemon = caught_up(make_app, rng)
     for partition, offset in enumerate(app.offsets()):
         delete_before(app, partition, offset - rng.choice([0, 1, 100]))
     fed.more(1000)

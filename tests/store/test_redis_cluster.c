@@ -352,7 +352,6 @@ int main(void)
 {
     Suite *s = suite_create("redis_cluster");
     TCase *t = tcase_create("cluster");
-    tcase_set_timeout(t, 60);
     tcase_add_test(t, test_each_partition_at_its_node);
     tcase_add_test(t, test_a_slot_on_its_way);
     tcase_add_test(t, test_erased_when_all_is_in_one_place);

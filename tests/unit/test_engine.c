@@ -16,12 +16,36 @@ static void two_events(struct world *w, int32_t partition, const char *customer)
     world_event(w, partition, customer, "a", w->wall - 5);
 }
 
+static void start(struct world *w, int32_t partitions)
+{
+    world_start(w);
+    world_assign(w, 0, partitions);
+}
+
+// kill -9, and a start with this model, of one partition.
+static void start_with(struct world *w, const char *model)
+{
+    world_kill(w);
+    world_model(w, model);
+    start(w, 1);
+}
+
+// An engine that has a partition and has stepped and flushed what makes customer x move.
+static struct world *world_that_moved(void)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    start(w, 1);
+    two_events(w, 0, "x");
+    world_run(w, 20);
+    ck_assert_int_eq(world_part(w, 0).cursor, 2);
+    return w;
+}
+
 // A worker of many can be given nothing, and later something again.
 START_TEST(nothing_assigned)
 {
     struct world *w = world_new(MODEL("1", ""));
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     world_run(w, 3);
     world_revoke(w, 0, 1);
     world_assign(w, 0, 0);
@@ -38,16 +62,10 @@ END_TEST
 // An output that nobody can account for is looked at twice, and then halts the partition.
 START_TEST(contradicted)
 {
-    struct world *w = world_new(MODEL("1", ""));
-    world_start(w);
-    world_assign(w, 0, 1);
-    two_events(w, 0, "x");
-    world_run(w, 20);
-    ck_assert_int_eq(world_part(w, 0).cursor, 2);
+    struct world *w = world_that_moved();
     world_kill(w);
     world_forge(w, MOVES, 0, 0, "m:x:7");
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     world_run(w, 50);
     ck_assert_ptr_nonnull(strstr(w->notes, "0: a contradiction: output m:x:7"));
     ck_assert_ptr_nonnull(strstr(w->notes, "0: partition halted: output m:x:7"));
@@ -60,8 +78,7 @@ START_TEST(accounted_for)
 {
     struct world *w = world_new(MODEL("1", ""));
     char customer[16], id[24];
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     for (int i = 0; i < 300; i++) {
         snprintf(customer, sizeof customer, "c%d", i);
         two_events(w, 0, customer);
@@ -74,8 +91,7 @@ START_TEST(accounted_for)
         world_forge(w, MOVES, 0, 0, id);
     }
     w->late_ms = 100;
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     int64_t began = w->mono;
     while (world_part(w, 0).state != PART_LIVE && w->mono < began + 60000)
         world_run(w, 1);
@@ -91,8 +107,7 @@ static void all_away(bool wall, int events)
     struct world *w = world_new(MODEL("1", ", {name: s, from: two, to: one, after: 1m}"));
     w->program.wall = wall;
     world_model(w, MODEL("1", ", {name: s, from: two, to: one, after: 1m}"));
-    world_start(w);
-    world_assign(w, 0, PARTS);
+    start(w, PARTS);
     for (int p = 0; p < PARTS; p++)
         two_events(w, p, "x");
     world_run(w, 100);
@@ -132,8 +147,7 @@ START_TEST(away_store)
 {
     struct world *w = world_new(MODEL("1", ""));
     w->config.cache_bytes = 1;
-    world_start(w);
-    world_assign(w, 0, PARTS);
+    start(w, PARTS);
     for (int p = 0; p < PARTS; p++)
         two_events(w, p, "x");
     world_run(w, 100);
@@ -157,15 +171,10 @@ END_TEST
 // An outage is no transaction that hangs: only its own time counts.
 START_TEST(blocked)
 {
-    struct world *w = world_new(MODEL("1", ""));
-    world_start(w);
-    world_assign(w, 0, 1);
-    two_events(w, 0, "x");
-    world_run(w, 20);
+    struct world *w = world_that_moved();
     world_kill(w);
     world_forge(w, MOVES, 0, 0, "m:x:1");
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     w->away_ms = 5000;
     for (int64_t end = w->mono + 60000; w->mono < end;)
         world_run(w, 1);
@@ -190,8 +199,7 @@ START_TEST(replay_of_deadlines)
     world_model(w, model);
     w->config.bucket_customers = 1;
     w->config.cache_bytes = 1;
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     for (int i = 0; i < 1000; i++) {
         snprintf(customer, sizeof customer, "c%d", i);
         two_events(w, 0, customer);
@@ -217,8 +225,7 @@ END_TEST
 START_TEST(log_cut)
 {
     struct world *w = world_new(MODEL("1", ""));
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     world_run(w, 2);
     two_events(w, 0, "x");
     world_run(w, 2);
@@ -226,8 +233,7 @@ START_TEST(log_cut)
     ck_assert_int_eq(world_part(w, 0).cursor, 0);
     world_kill(w);
     world_cut(w, EVENTS, 0, 1);
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     world_run(w, 20);
     ck_assert_int_eq(world_part(w, 0).state, PART_HALTED);
     ck_assert_ptr_nonnull(strstr(w->notes, "the log holds offsets 0 to 1, the next event is to be 2"));
@@ -238,11 +244,7 @@ END_TEST
 // A change of program that broke off after it was journaled, and is given up, is not the journal's last word.
 START_TEST(taken_back)
 {
-    struct world *w = world_new(MODEL("1", ""));
-    world_start(w);
-    world_assign(w, 0, 1);
-    two_events(w, 0, "x");
-    world_run(w, 20);
+    struct world *w = world_that_moved();
     world_kill(w);
     world_model(w, MODEL("2", ""));
     world_start(w);
@@ -251,17 +253,13 @@ START_TEST(taken_back)
     world_run(w, 1);
     ck_assert_int_eq(world_part(w, 0).state, PART_TAKING);
     ck_assert_uint_eq(w->n[JOURNAL][0], 2);
-    world_kill(w);
-    world_model(w, MODEL("1", ""));
-    world_start(w);
-    world_assign(w, 0, 1);
+    start_with(w, MODEL("1", ""));
     world_run(w, 20);
     ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
     ck_assert_uint_eq(w->n[JOURNAL][0], 3);
     ck_assert_ptr_nonnull(strstr(w->log[JOURNAL][0][2].value, w->program.digest));
     world_kill(w); // and once is enough
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     world_run(w, 20);
     ck_assert_uint_eq(w->n[JOURNAL][0], 3);
     world_free(w);
@@ -273,8 +271,7 @@ START_TEST(offsets_follow)
 {
     struct world *w = world_new(MODEL("1", ""));
     w->config.exactly_once = false;
-    world_start(w);
-    world_assign(w, 0, 2);
+    start(w, 2);
     world_run(w, 2);
     two_events(w, 0, "x");
     world_event(w, 1, "y", "a", w->wall);
@@ -291,14 +288,6 @@ END_TEST
     "model: m\nversion: " version "\nsignals: {a: [a]}\nstages: {one: {}, two: {}}\n" \
     "transitions: [{name: r, from: one, to: two, quiet: " time "}]\n"
 
-static void start_with(struct world *w, const char *model)
-{
-    world_kill(w);
-    world_model(w, model);
-    world_start(w);
-    world_assign(w, 0, 1);
-}
-
 // What is due by the rules of one program fires by them, even if a stop or a kill came in between: the next program has
 // to wait until the former one was back.
 START_TEST(due_by_the_former_program)
@@ -308,8 +297,7 @@ START_TEST(due_by_the_former_program)
     char name[24];
     w->config.bucket_customers = 1;
     w->config.cache_bytes = 1; // deadlines are in the store, and take their time
-    world_start(w);
-    world_assign(w, 0, 1);
+    start(w, 1);
     for (int i = 0; i < CUSTOMERS; i++) {
         snprintf(name, sizeof name, "c-%d", i);
         world_event(w, 0, name, "a", BEGIN + i);
@@ -351,7 +339,6 @@ int main(void)
 {
     Suite *s = suite_create("engine");
     TCase *t = tcase_create("engine");
-    tcase_set_timeout(t, 60);
     tcase_add_test(t, nothing_assigned);
     tcase_add_test(t, contradicted);
     tcase_add_test(t, accounted_for);

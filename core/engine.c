@@ -287,8 +287,10 @@ static int flush_parts(struct engine *e, bool all)
         if (part_running(p) && p->cache.ndirty == 0 && (swept || p->position > p->cursor.offset) && !all)
             p->dirty_since = p->dirty_since ? p->dirty_since : e->mono; // the cursor alone moves now and then
         int64_t reached = part_running(p) ? e->ports.log->reached(e->ports.log_ctx, &p->key) : -1;
-        if (reached > p->position)
-            p->position = reached; // only transaction markers lie between
+        if (reached > p->position) { // only transaction markers lie between
+            p->position = reached;
+            part_advance(p, reached); // a replay repeats what was decided there before the cursor passes it
+        }
         bool old = p->dirty_since && e->mono - p->dirty_since >= e->config.flush_every_ms;
         if (part_running(p) && !p->dirty_since && e->mono - p->looked_at >= OFFSETS_EVERY_MS && !is_late(e))
             look(e, p);

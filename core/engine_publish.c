@@ -53,16 +53,17 @@ static int begin(struct engine *e, struct why *why)
 
 static void failed(struct engine *e, int r, const char *text);
 
-// PORT_OK, or why the partition is in doubt. PORT_REFUSED: this record can never be produced. PORT_ABORTED: an earlier
-// record of the transaction could not be; all that have a part in it are in doubt already.
+// PORT_OK. PORT_REFUSED: this record can never be produced; the transaction goes on. Other conditions: the transaction is
+// undone, and all that have a part in it, this partition too, are in doubt already.
 static int produce(struct engine *e, struct part *p, const struct out_record *r, struct why *why)
 {
     int result = begin(e, why);
     if (result == PORT_OK)
         result = e->ports.sink->produce(e->ports.sink_ctx, r, why);
-    if (result == PORT_OK || result == PORT_ABORTED)
-        p->outputs++;
-    if (result == PORT_ABORTED) {
+    if (result < 0 || result == PORT_REFUSED)
+        return result;
+    p->outputs++;
+    if (result != PORT_OK) {
         e->ports.sink->abort(e->ports.sink_ctx, &(struct why){0});
         e->in_transaction = false;
         failed(e, result, why->text);
@@ -120,6 +121,10 @@ static bool skipped(struct engine *e, struct part *p, const struct output *o, co
     struct span id = {e->id.p, e->id.n};
     struct published_id *f = published_find(&p->published, id);
     if (f) {
+        p->published.left -= !f->seen;
+        f->seen = true;
+        if (strcmp(f->digest, digest) != 0 && !e->config.exactly_once)
+            return false; // one that was given up said what was decided otherwise meanwhile; this one is yet to come
         if (strcmp(f->digest, digest) != 0) {
             part_contradiction(
                 e, p,
@@ -128,8 +133,6 @@ static bool skipped(struct engine *e, struct part *p, const struct output *o, co
                 (int)id.n, id.p, f->digest, digest);
             return true;
         }
-        p->published.left -= !f->seen;
-        f->seen = true;
         count_add(&e->counters->outputs_skipped, 1);
         return true;
     }
@@ -188,8 +191,6 @@ static int publish_effect(struct engine *e, struct part *p, int model, const str
     r = produce(e, p, &out, &why);
     if (r == PORT_REFUSED)
         part_halt(e, p, "output %.*s cannot be written to %s: %s", (int)e->id.n, e->id.p, topic, why.text);
-    else if (r > 0 && part_running(p))
-        part_doubt(e, p, r, "publishing", why.text);
     else if (r == PORT_OK)
         count_add(effect_is_transition(fx) ? &e->counters->transitions : &e->counters->triggers, 1);
     return r < 0 ? r : 0;
@@ -264,8 +265,6 @@ int publish_dead_letter(struct engine *e, struct part *p, const struct record *r
     if (result == PORT_REFUSED)
         part_halt(e, p, "the dead letter of offset %s cannot be written to %s: %s", offset, e->config.dead_letters,
                   why.text);
-    else if (result > 0 && part_running(p))
-        part_doubt(e, p, result, "publishing a dead letter", why.text);
     return result < 0 ? result : 0;
 }
 
@@ -307,8 +306,6 @@ int publish_decision(struct engine *e, struct part *p, const char *kind, int64_t
     int r = journal(e, p, kind, offset, clock, &e->body, &why);
     if (r == PORT_REFUSED)
         part_halt(e, p, "the journal %s does not take a decision: %s", e->config.journal, why.text);
-    else if (r > 0 && part_running(p))
-        part_doubt(e, p, r, "writing to the journal", why.text);
     return r < 0 ? r : 0;
 }
 
@@ -439,6 +436,8 @@ static void failed(struct engine *e, int r, const char *text)
         if (p->outputs == 0)
             continue;
         p->outputs = 0;
+        if (p->state == PART_TAKING)
+            continue; // its taking fails by the result
         bool last = r == PORT_ABORTED && e->batch == 1 && with_outputs == 1;
         if (last && p->valueless)
             part_halt(e, p, "the outputs before offset %" PRId64 " cannot be published: %s", p->position, text);

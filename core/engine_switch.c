@@ -145,7 +145,7 @@ int versions_remember(struct engine *e, struct part *p, int64_t clock, struct wh
     }
     if (n == 0)
         return PORT_OK;
-    int r = e->ports.store->remember(e->ports.store_ctx, &p->key, v, n, why);
+    int r = e->ports.store->remember(e->ports.store_ctx, &p->key, &p->owner, v, n, why);
     return r == PORT_OK ? versions_recall(e, p, why) : r;
 }
 

@@ -94,7 +94,7 @@ struct reading {
 static int read_one(void *arg, const struct record *r)
 {
     struct reading *x = arg;
-    int result = published_add(&x->p->published, x->e->config.app, &x->p->key, x->journal, r);
+    int result = published_add(&x->p->published, x->e->config.app, &x->p->key, x->journal, x->e->config.exactly_once, r);
     if (result > 0) {
         note(x->e, NOTE_WARNING, x->p, "%.*s/%d offset %" PRId64 ": a record of this app without its headers, ignored",
              (int)r->topic.n, r->topic.p, r->partition, r->offset);
@@ -110,16 +110,15 @@ static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail,
     int r = e->ports.log->ends(e->ports.log_ctx, &key, &start, &high, &stable, why);
     if (r != PORT_OK)
         return r;
-    // A transaction's marker may lie in between. And where the group's offset says that nothing was published beyond
-    // the states, retention took only what they account for.
+    // Where the group's offset says that nothing was published beyond the states, retention took only what they account
+    // for. A marker at the tail's end may not be there yet.
     bool beyond = !e->config.exactly_once || p->committed > p->cursor.offset || p->committed_clock > p->cursor.clock;
-    if (tail >= 0 && ((start > tail + 1 && beyond) || tail > high + 1)) {
-        part_halt(
-            e, p,
-            "%s/%d holds offsets %" PRId64 " to %" PRId64 ", but the states account for it up to %" PRId64
-            ": published outputs are gone, so a replay could not tell what it said; engagectl rebuild starts over",
-            key.topic, key.partition, start, high, tail);
-        return PORT_OK;
+    if (tail >= 0 && ((start > tail && beyond) || tail > high + 1)) {
+        snprintf(why->text, sizeof why->text,
+                 "%s/%d holds offsets %" PRId64 " to %" PRId64 ", but the states account for it up to %" PRId64
+                 ": published outputs are gone, so a replay could not tell what it said; engagectl rebuild starts over",
+                 key.topic, key.partition, start, high, tail);
+        return part_contradicts(e, p, why); // a former owner's states may be older than what is deleted
     }
     int64_t from = tail > start ? tail : start;
     struct reading x = {.e = e, .p = p, .journal = !strcmp(key.topic, e->config.journal)};
@@ -296,6 +295,18 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
     return PORT_OK;
 }
 
+// A first cursor that was written late, in place of one that was lost, may begin elsewhere than the journal says.
+static int starts_as_said(struct engine *e, struct part *p, struct why *why)
+{
+    if (p->published.start < 0 || p->published.start == p->cursor.start)
+        return PORT_OK;
+    snprintf(why->text, sizeof why->text,
+             "the states in Redis begin at offset %" PRId64 ", the journal at %" PRId64
+             ": they are not this partition's; restore Redis, or run engagectl rebuild",
+             p->cursor.start, p->published.start);
+    return part_contradicts(e, p, why);
+}
+
 // With the partition claimed and its cursor at hand.
 static int take_up(struct engine *e, struct part *p, struct why *why)
 {
@@ -305,6 +316,8 @@ static int take_up(struct engine *e, struct part *p, struct why *why)
         r = all_there(e, p, why);
     if (r == PORT_OK && p->state == PART_TAKING)
         r = read_published(e, p, why);
+    if (r == PORT_OK && p->state == PART_TAKING)
+        r = starts_as_said(e, p, why);
     if (r == PORT_OK && p->state == PART_TAKING)
         r = versions_recall(e, p, why);
     // An attempt to write the start may have been undone, and then it is not among what was read.
@@ -349,13 +362,16 @@ struct leftovers { // published outputs whose customers are not in memory
 // The customer's ordinal accounts for the output, or contradicts it; then the set of what is published is gone.
 static void account(struct engine *e, struct part *p, struct published_id *id, uint32_t ordinal)
 {
-    if (ordinal < id->ordinal) {
+    if (ordinal < id->ordinal && e->config.exactly_once) {
         part_contradiction(e, p,
                            "output %.*s is published, but neither the states nor the replay know of it: the program or "
                            "the log differs from the one that published it",
                            (int)id->text_bytes, p->published.texts + id->text);
         return;
     }
+    if (ordinal < id->ordinal) // one that was given up said what was decided otherwise meanwhile
+        note(e, NOTE_WARNING, p, "output %.*s is published, but neither the states nor the replay know of it: ignored",
+             (int)id->text_bytes, p->published.texts + id->text);
     id->seen = true;
     p->published.left--;
 }

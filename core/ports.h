@@ -123,7 +123,7 @@ struct store_ops {
     // is not created (`exists` false), *ret_empty then tells whether no other key of the partition's is there.
     int (*claim)(void *ctx, const struct part_key *p, const struct owner *owner, struct cursor *ret, bool *ret_empty,
                  struct why *ret_why);
-    // The first cursor of a partition, owned by `owner`; PORT_FENCED if there is one already.
+    // The first cursor of a partition, owned by `owner`; PORT_FENCED if there is one, or any sign of one, already.
     int (*create)(void *ctx, const struct part_key *p, const struct owner *owner, const struct cursor *c,
                   struct why *ret_why);
     // Reads states in one round trip that ends with reading owner and n: not `owner`, or another n: PORT_FENCED.
@@ -142,9 +142,9 @@ struct store_ops {
                  void *arg, struct why *ret_why);
     // Customers in the buckets [0, buckets) of a model, by counting: what the cursor says must be there.
     int (*count)(void *ctx, const struct part_key *p, int model, uint64_t buckets, uint64_t *ret, struct why *ret_why);
-    // Keeps texts of models beside the states; the same name and version replaces. Not fenced: what is kept follows
-    // from the journal.
-    int (*remember)(void *ctx, const struct part_key *p, const struct model_text *v, size_t n, struct why *ret_why);
+    // Keeps texts of models beside the states, if the partition is `owner`'s; the same name and version replaces.
+    int (*remember)(void *ctx, const struct part_key *p, const struct owner *owner, const struct model_text *v,
+                    size_t n, struct why *ret_why);
     int (*recall)(void *ctx, const struct part_key *p, int (*each)(void *arg, const struct model_text *t), void *arg,
                   struct why *ret_why); // each() < 0 stops with that value
 };
@@ -174,12 +174,13 @@ struct commit_offset {
 struct produced { // by commit: where the records of the transaction went
     const char *topic;
     int32_t partition;
-    int64_t next; // offset after the last one
+    int64_t next; // offset after the last one and, in a transaction, the marker that follows it
 };
 
 struct sink_ops {
     int (*begin)(void *ctx, struct why *ret_why);
-    int (*produce)(void *ctx, const struct out_record *r, struct why *ret_why); // PORT_REFUSED: this record never will
+    // PORT_REFUSED: this record never will, the others stay; all other conditions: to be undone by `abort`.
+    int (*produce)(void *ctx, const struct out_record *r, struct why *ret_why);
     // Waits for all records, sends the offsets with the group metadata taken at the last assignment, commits.
     // PORT_ABORTED: undone. PORT_UNKNOWN: may be visible; the sink has made itself a new producer, or will at begin.
     // *ret, *ret_n: valid until the next call.

@@ -172,7 +172,7 @@ static int add_rejected(struct published *p, int64_t offset)
     return 0;
 }
 
-int published_add(struct published *p, const char *app, const struct part_key *part, bool journal,
+int published_add(struct published *p, const char *app, const struct part_key *part, bool journal, bool exactly_once,
                   const struct record *r)
 {
     struct headers h = headers_of(r);
@@ -184,7 +184,7 @@ int published_add(struct published *p, const char *app, const struct part_key *p
     if (number_of(h.offset, &offset) || (h.clock.n && number_of(h.clock, &clock)) || !h.kind.p)
         return 1;
     if (!p->any)
-        p->offset = p->clock = INT64_MIN;
+        p->offset = p->clock = INT64_MIN, p->start = -1;
     p->any = true;
     p->offset = offset > p->offset ? offset : p->offset;
     p->clock = clock > p->clock ? clock : p->clock;
@@ -195,6 +195,8 @@ int published_add(struct published *p, const char *app, const struct part_key *p
             return ERR_NOMEM;
     }
     p->started |= span_is(h.kind, "start") || span_is(h.kind, "switch");
+    if (span_is(h.kind, "start"))
+        p->start = offset;
     if (span_is(h.kind, "switch") && h.digest.n == sizeof p->program - 1) {
         p->switched = true;
         p->switch_offset = offset;
@@ -202,7 +204,7 @@ int published_add(struct published *p, const char *app, const struct part_key *p
         memcpy(p->program, h.digest.p, h.digest.n);
         p->program[h.digest.n] = '\0';
     }
-    if (clock != INT64_MIN && add_advance(p, offset, clock))
+    if (clock != INT64_MIN && (journal || exactly_once) && add_advance(p, offset, clock))
         return ERR_NOMEM;
     if (journal)
         return 0;
@@ -276,5 +278,5 @@ void published_clear(struct published *p)
     free(p->texts);
     free(p->advances);
     free(p->rejected);
-    *p = (struct published){.offset = INT64_MIN, .clock = INT64_MIN};
+    *p = (struct published){.offset = INT64_MIN, .clock = INT64_MIN, .start = -1};
 }

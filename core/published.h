@@ -37,6 +37,7 @@ struct published {
     size_t nrejected, rejected_cap;
     bool any;                            // something was added
     bool started;                        // the journal has a `start` or a change of program
+    int64_t start;                       // where its `start` says that stepping began; -1: it has none
     bool switched;                       // the journal has a change of program
     char program[17];                    // valid if switched: the latest one's digest
     int64_t switch_offset, switch_clock; // valid if switched: its place; INT64_MIN: no clock
@@ -45,7 +46,9 @@ struct published {
 
 // Adds a record read from an output topic or the journal, if it is this app's and this partition's. 0, 1: its headers
 // make no sense, negative: no memory.
-int published_add(struct published *p, const char *app, const struct part_key *part, bool journal,
+// exactly_once: outputs tell of wall advances, too, for a torn transaction may lack their entries in the journal. At
+// least once they can be those of a worker that was given up.
+int published_add(struct published *p, const char *app, const struct part_key *part, bool journal, bool exactly_once,
                   const struct record *r);
 // After the last add.
 void published_sort(struct published *p);

@@ -232,7 +232,8 @@ int kafka_producer_flush(struct kafka_producer *p, int timeout_ms, struct why *r
     return PORT_OK;
 }
 
-void kafka_producer_delivered(const struct kafka_producer *p, struct produced *ret, size_t max, size_t *ret_n)
+void kafka_producer_delivered(const struct kafka_producer *p, bool marker, struct produced *ret, size_t max,
+                              size_t *ret_n)
 {
     size_t others = *ret_n;
     for (size_t i = 0; i < p->nplaces; i++) {
@@ -245,7 +246,7 @@ void kafka_producer_delivered(const struct kafka_producer *p, struct produced *r
             at = *ret_n;
         if (place->next < 0 || at == max)
             continue;
-        ret[at] = (struct produced){topic, place->partition, place->next};
+        ret[at] = (struct produced){topic, place->partition, place->next + marker};
         *ret_n += at == *ret_n;
     }
 }

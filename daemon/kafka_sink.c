@@ -28,6 +28,7 @@ struct kafka_sink {
     bool doubtful;      // transactions: to be replaced before it is used again
     bool open;          // a transaction is
     bool loose;         // records of this batch went out plain
+    bool undone;        // a transaction of this batch was: what comes after it must not go out alone
     int64_t begun_ms;   // monotonic; valid if open
     int64_t offsets_ms; // monotonic: when offsets were last committed
     unsigned takeovers;
@@ -83,6 +84,7 @@ static int undo(struct kafka_sink *s, int result)
     if (!s->open)
         return result;
     s->open = false;
+    s->undone = true;
     int timeout_ms = result == PORT_AWAY ? SETTLE_MS : KAFKA_CALL_MS;
     _cleanup_(kafka_error_destroy) rd_kafka_error_t *error =
         rd_kafka_abort_transaction(s->transactions.client.rk, timeout_ms);
@@ -194,7 +196,7 @@ static int sink_begin(void *ctx, struct why *ret_why)
 {
     struct kafka_sink *s = ctx;
     undo(s, PORT_OK);
-    s->loose = false;
+    s->loose = s->undone = false;
     if (s->options->exactly_once)
         return open_transaction(s, ret_why);
     settle_doubts(s);
@@ -208,7 +210,7 @@ static int open_for(struct kafka_sink *s, const struct out_record *r, struct why
 {
     if (s->open)
         return PORT_OK;
-    if (s->options->exactly_once || (s->loose && !s->plain.client.rk))
+    if (s->undone || (s->loose && !s->plain.client.rk))
         return kafka_why(ret_why, PORT_ABORTED, "the batch is over");
     if (strcmp(r->topic, s->options->journal) != 0)
         return s->loose ? PORT_OK : open_plain(s, ret_why);
@@ -318,8 +320,8 @@ static int gather(struct kafka_sink *s, size_t *ret_n)
     }
     size_t n = 0;
     if (s->loose)
-        kafka_producer_delivered(&s->plain, s->produced, max, &n);
-    kafka_producer_delivered(&s->transactions, s->produced, max, &n);
+        kafka_producer_delivered(&s->plain, false, s->produced, max, &n);
+    kafka_producer_delivered(&s->transactions, true, s->produced, max, &n);
     *ret_n = n;
     return 0;
 }
@@ -344,7 +346,7 @@ static int sink_commit(void *ctx, const struct commit_offset *offsets, size_t n,
                        size_t *ret_n, struct why *ret_why)
 {
     struct kafka_sink *s = ctx;
-    if (s->options->exactly_once && !s->open)
+    if (s->undone)
         return kafka_why(ret_why, PORT_ABORTED, "the transaction is over");
     int r = flush_plain(s, ret_why);
     if (r != PORT_OK)

@@ -14,8 +14,10 @@
 #include "redis_claim_lua.h"
 #include "redis_create_lua.h"
 #include "redis_flush_lua.h"
+#include "redis_remember_lua.h"
 
-static const char *const scripts[REDIS_SCRIPTS] = {redis_claim_lua, redis_create_lua, redis_flush_lua};
+static const char *const scripts[REDIS_SCRIPTS] = {redis_claim_lua, redis_create_lua, redis_flush_lua,
+                                                   redis_remember_lua};
 
 enum { VERSION_WITH_FLAGS = 70000, SHA_BYTES = 40 };
 

@@ -11,7 +11,7 @@
 #include "redis_options.h"
 #include "redis_resp.h"
 
-enum redis_script { REDIS_CLAIM, REDIS_CREATE, REDIS_FLUSH, REDIS_SCRIPTS };
+enum redis_script { REDIS_CLAIM, REDIS_CREATE, REDIS_FLUSH, REDIS_REMEMBER, REDIS_SCRIPTS };
 
 struct redis_conn;
 

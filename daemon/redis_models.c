@@ -7,36 +7,46 @@
 #include "error.h"
 #include "redis_store_private.h"
 
-int redis_store_remember(void *ctx, const struct part_key *p, const struct model_text *v, size_t n, struct why *ret_why)
+static void put_text(struct resp *out, struct buffer *b, const struct model_text *t)
+{
+    b->n = 0;
+    buffer_put(b, t->name.p, t->name.n);
+    buffer_printf(b, ":%" PRIu32, t->version);
+    resp_span(out, (struct span){b->p, b->n});
+    b->n = 0;
+    buffer_printf(b, "%" PRIu64 " ", t->order);
+    if (t->clock == INT64_MIN)
+        buffer_text(b, "-");
+    else
+        buffer_printf(b, "%" PRId64, t->clock);
+    buffer_byte(b, ' ');
+    buffer_put(b, t->text.p, t->text.n);
+    resp_span(out, (struct span){b->p, b->n});
+}
+
+int redis_store_remember(void *ctx, const struct part_key *p, const struct owner *owner, const struct model_text *v,
+                         size_t n, struct why *ret_why)
 {
     struct redis_store *s = ctx;
     struct redis_part *part;
     struct redis_conn *c;
-    int r = redis_begin(s, p, &part, &c, ret_why);
-    if (r)
+    int r = redis_begin_claimed(s, p, &part, &c, ret_why);
+    if (r || n == 0)
         return r;
     struct buffer b = {0};
-    for (size_t i = 0; i < n; i++) {
-        resp_command(&s->out, 4);
-        resp_text(&s->out, "HSET");
-        redis_put_key(&s->out, redis_tag_of(part), ":models");
-        b.n = 0;
-        buffer_put(&b, v[i].name.p, v[i].name.n);
-        buffer_printf(&b, ":%" PRIu32, v[i].version);
-        resp_span(&s->out, (struct span){b.p, b.n});
-        b.n = 0;
-        buffer_printf(&b, "%" PRIu64 " ", v[i].order);
-        if (v[i].clock == INT64_MIN)
-            buffer_text(&b, "-");
-        else
-            buffer_printf(&b, "%" PRId64, v[i].clock);
-        buffer_byte(&b, ' ');
-        buffer_put(&b, v[i].text.p, v[i].text.n);
-        resp_span(&s->out, (struct span){b.p, b.n});
-    }
+    resp_u64(&s->out, 2);
+    redis_put_key(&s->out, redis_tag_of(part), ":cursor");
+    redis_put_key(&s->out, redis_tag_of(part), ":models");
+    resp_text(&s->out, owner->text);
+    for (size_t i = 0; i < n; i++)
+        put_text(&s->out, &b, &v[i]);
     bool failed = b.failed;
     buffer_clear(&b);
-    return failed ? ERR_NOMEM : n ? redis_ask(s, c, n, ret_why) : 0;
+    r = failed ? ERR_NOMEM : redis_run(s, c, REDIS_REMEMBER, ret_why);
+    const redisReply *said = r ? NULL : s->replies[0];
+    if (said && said->type == REDIS_REPLY_ARRAY)
+        return redis_fenced(p, redis_reply_span(said->element[1]), redis_reply_span(said->element[2]), ret_why);
+    return r;
 }
 
 // 0, or 1: not of the form above.

@@ -195,6 +195,18 @@ int redis_fenced(const struct part_key *p, struct span owner, struct span n, str
 
 // ---- claim, create
 
+// The cursor, and other keys that a partition which was ever flushed has some of.
+static void put_signs(struct redis_store *s, struct span tag)
+{
+    resp_u64(&s->out, 3 + (uint64_t)s->o.nmodels * FIRST_BUCKETS);
+    redis_put_key(&s->out, tag, ":cursor");
+    redis_put_key(&s->out, tag, ":due");
+    redis_put_key(&s->out, tag, ":stat");
+    for (int i = 0; i < s->o.nmodels; i++)
+        for (uint64_t bucket = 0; bucket < FIRST_BUCKETS; bucket++)
+            redis_put_bucket(&s->out, tag, s->o.models[i], bucket);
+}
+
 static int store_claim(void *ctx, const struct part_key *p, const struct owner *owner, struct cursor *ret,
                        bool *ret_empty, struct why *ret_why)
 {
@@ -204,14 +216,7 @@ static int store_claim(void *ctx, const struct part_key *p, const struct owner *
     int r = redis_begin(s, p, &part, &c, ret_why);
     if (r)
         return r;
-    struct span tag = redis_tag_of(part);
-    resp_u64(&s->out, 3 + (uint64_t)s->o.nmodels * FIRST_BUCKETS);
-    redis_put_key(&s->out, tag, ":cursor");
-    redis_put_key(&s->out, tag, ":due");
-    redis_put_key(&s->out, tag, ":stat");
-    for (int i = 0; i < s->o.nmodels; i++)
-        for (uint64_t bucket = 0; bucket < FIRST_BUCKETS; bucket++)
-            redis_put_bucket(&s->out, tag, s->o.models[i], bucket);
+    put_signs(s, redis_tag_of(part));
     resp_text(&s->out, owner->text);
     r = redis_run(s, c, REDIS_CLAIM, ret_why);
     if (r)
@@ -238,15 +243,14 @@ static int store_create(void *ctx, const struct part_key *p, const struct owner 
     int r = redis_begin_claimed(s, p, &part, &c, ret_why);
     if (r)
         return r;
-    resp_u64(&s->out, 1);
-    redis_put_key(&s->out, redis_tag_of(part), ":cursor");
+    put_signs(s, redis_tag_of(part));
     redis_put_cursor(&s->out, cursor, cursor->n, owner->text, s->o.models, s->o.nmodels);
     r = redis_run(s, c, REDIS_CREATE, ret_why);
     if (r)
         return r;
     if (s->replies[0]->integer == 1)
         return 0;
-    snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d has a cursor already", p->topic, p->partition);
+    snprintf(ret_why->text, sizeof(ret_why->text), "%s/%d has keys in Redis already", p->topic, p->partition);
     return PORT_FENCED;
 }
 

@@ -50,11 +50,16 @@ int audit_bound(struct audit *a)
 
 // ---- the journal
 
+static bool exactly_once(const struct audit *a)
+{
+    return a->servers->at.config->delivery == DELIVERY_EXACTLY_ONCE;
+}
+
 static int add_decision(void *arg, const struct record *r)
 {
     struct audit *a = arg;
     const char *app = a->servers->at.config->app;
-    int result = published_add(&a->published, app, &a->key, true, r);
+    int result = published_add(&a->published, app, &a->key, true, exactly_once(a), r);
     return result < 0 ? result : history_add(&a->history, app, &a->key, r);
 }
 
@@ -110,7 +115,7 @@ static int add_output(void *arg, const struct record *r)
                     a->topics[s->topic], s->offset, topic, r->offset);
         return 0;
     }
-    int result = published_add(&a->published, app, &a->key, false, r);
+    int result = published_add(&a->published, app, &a->key, false, exactly_once(a), r);
     if (result < 0)
         return result;
     const struct published_id *now = id.p ? published_find(&a->published, id) : NULL;

@@ -81,7 +81,7 @@ static int remember(struct writing *w)
                                        .order = (uint64_t)i + 1,
                                        .clock = INT64_MIN};
     }
-    return redis_store_ops.remember(w->store, &a->key, texts, (size_t)a->nslots, &w->audit->why);
+    return redis_store_ops.remember(w->store, &a->key, &w->owner, texts, (size_t)a->nslots, &w->audit->why);
 }
 
 static int by_place(const void *x, const void *y, void *cursor)
@@ -209,9 +209,9 @@ static int write_all(struct writing *w)
 {
     int r = gather(w);
     if (r == PORT_OK)
-        r = remember(w);
-    if (r == PORT_OK)
         r = redis_store_ops.create(w->store, &w->audit->key, &w->owner, w->cursor, &w->audit->why);
+    if (r == PORT_OK)
+        r = remember(w);
     for (size_t i = 0; r == PORT_OK && i < w->n; i += FLUSH_CUSTOMERS)
         r = write_states(w, i, w->n - i < FLUSH_CUSTOMERS ? w->n - i : FLUSH_CUSTOMERS);
     return r == PORT_OK && w->n > 0 ? write_stats(w) : r;

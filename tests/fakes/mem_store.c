@@ -195,6 +195,18 @@ static int end(const struct mem_client *c, bool fails)
     return fails ? c->fail_result : 0;
 }
 
+// Of a cursor that is there, or was.
+static bool any_sign(const struct mem_part *p)
+{
+    if (p->cursor.exists || p->nstats > 0)
+        return true;
+    for (int m = 0; m < MODELS_MAX; m++)
+        for (size_t b = 0; b < p->nbuckets[m]; b++)
+            if (p->buckets[m][b].due != NEVER || (b < FIRST_BUCKETS && p->buckets[m][b].n > 0))
+                return true;
+    return false;
+}
+
 static int claim(void *ctx, const struct part_key *key, const struct owner *owner, struct cursor *ret, bool *ret_empty,
                  struct why *ret_why)
 {
@@ -208,12 +220,7 @@ static int claim(void *ctx, const struct part_key *key, const struct owner *owne
         p->owner = *owner;
     if (fails)
         return end(c, fails);
-    bool empty = !p->cursor.exists && p->nstats == 0;
-    for (int m = 0; m < MODELS_MAX; m++)
-        for (size_t b = 0; b < p->nbuckets[m]; b++)
-            if (p->buckets[m][b].due != NEVER || (b < FIRST_BUCKETS && p->buckets[m][b].n > 0))
-                empty = false;
-    *ret_empty = empty;
+    *ret_empty = !any_sign(p);
     *ret = p->cursor;
     for (int i = 0; i < ret->ntails; i++)
         ret->tails[i].topic = result_keep(c, mem_copy_text(ret->tails[i].topic));
@@ -229,8 +236,8 @@ static int create(void *ctx, const struct part_key *key, const struct owner *own
     int r = begin(c, key, MEM_CREATE, &p, &fails, ret_why);
     if (r)
         return r;
-    if (p->cursor.exists)
-        return why_not(ret_why, PORT_FENCED, "the partition has a cursor already");
+    if (any_sign(p))
+        return why_not(ret_why, PORT_FENCED, "the partition has keys already");
     mem_cursor_put(p, cursor, owner, cursor->n);
     return end(c, fails);
 }
@@ -387,7 +394,8 @@ static int stats(void *ctx, const struct part_key *key, void (*each)(void *arg, 
     return 0;
 }
 
-static int remember(void *ctx, const struct part_key *key, const struct model_text *v, size_t n, struct why *ret_why)
+static int remember(void *ctx, const struct part_key *key, const struct owner *owner, const struct model_text *v,
+                    size_t n, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -395,6 +403,8 @@ static int remember(void *ctx, const struct part_key *key, const struct model_te
     int r = begin(c, key, MEM_REMEMBER, &p, &fails, ret_why);
     if (r)
         return r;
+    if (!mine(p, owner, p->cursor.n))
+        return why_not(ret_why, PORT_FENCED, "the owner is another");
     for (size_t i = 0; i < n; i++)
         mem_model_put(p, &v[i]);
     return end(c, fails);

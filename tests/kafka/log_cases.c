@@ -39,7 +39,7 @@ START_TEST(record_has_all)
     EXPECT(PORT_OK, kafka_sink_ops.commit(w.sink, NULL, 0, &produced, &n, &why));
     ck_assert_uint_eq(n, 1);
     ck_assert_str_eq(produced[0].topic, w.source);
-    ck_assert_int_eq(produced[0].next, 4);
+    ck_assert_int_eq(produced[0].next, 5); // with the marker
 
     EXPECT(PORT_OK, kafka_log_ops.seek(w.log, &p, 0, &why));
     const struct record *r;

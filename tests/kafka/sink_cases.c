@@ -53,7 +53,7 @@ START_TEST(visible_when_committed)
     ck_assert_uint_eq(n, 2);
     for (size_t i = 0; i < n; i++) {
         ck_assert_str_eq(produced[i].topic, w.output);
-        ck_assert_int_eq(produced[i].next, produced[i].partition == 0 ? 3 : 1);
+        ck_assert_int_eq(produced[i].next, produced[i].partition == 0 ? 4 : 2); // with the marker
     }
     EXPECT(PORT_OK, count_committed(&w, w.output, 0, 0, &count, &why));
     ck_assert_int_eq(count, 3);
@@ -277,7 +277,7 @@ START_TEST(too_large_is_refused)
     ck_assert_ptr_nonnull(strstr(why.text, w.output));
     EXPECT(PORT_REFUSED, put(&w, 5, "c-1", "no such partition", &why));
     EXPECT(PORT_OK, sink->commit(w.sink, NULL, 0, &produced, &n, &why));
-    ck_assert_int_eq(produced[0].next, 3);
+    ck_assert_int_eq(produced[0].next, 4);
 
     // A topic with a limit of its own is heard of only from the broker.
     char strict[64];

@@ -42,6 +42,12 @@ void checks_damaged(int partition, const char *what)
     checks.parts[partition].may_halt = true;
 }
 
+void checks_give_up(int partition, const char *what)
+{
+    checks_damaged(partition, what);
+    checks.parts[partition].given_up = true;
+}
+
 bool checks_poisoned(struct span key)
 {
     if (sim.plan.poison < 0 || customer_of(key) != sim.plan.poison)

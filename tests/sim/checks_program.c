@@ -87,11 +87,12 @@ void checks_switched(int partition, const struct flush *f)
     ref_step(partition, f->cursor->offset, checks_bad);
 }
 
-// What follows cannot be told from the store any more.
-static void give_up(int partition, const char *what)
+// What the next program had on its way when Redis forgot that it took over is there now.
+void checks_spoken(int partition, const struct rec *r)
 {
-    checks_damaged(partition, what);
-    checks.parts[partition].given_up = true;
+    bool decision = r->said->kind == SAID_START || r->said->kind == SAID_SWITCH;
+    if (!decision && !checks.parts[partition].given_up && r->program != ref_latest(partition))
+        checks_give_up(partition, "the next program speaks, and Redis does not know of it");
 }
 
 // Redis is where it was before a change of program. It may come again at the same place; if it does not, and the next
@@ -107,7 +108,7 @@ void checks_unswitch(int partition)
         if (same && whole && spoke(partition, &s[n - 1]))
             return; // it must come again
         if ((same && !whole) || spoke(partition, &s[n - 1])) {
-            give_up(partition, "Redis goes back to before a change of program");
+            checks_give_up(partition, "Redis goes back to before a change of program");
             return;
         }
         ref_unswitch(partition);

@@ -59,6 +59,11 @@ void ref_start(int partition, int64_t offset, int program)
     ref_forget(partition);
 }
 
+int64_t ref_begin_at(int partition)
+{
+    return parts[partition].start;
+}
+
 struct ref_state *ref_state(int model, int customer)
 {
     return &states[model][customer];
@@ -80,6 +85,12 @@ int ref_program(int partition)
 {
     const struct ref_part *p = &parts[partition];
     return p->switched ? p->switches[p->switched - 1].program : p->first;
+}
+
+int ref_latest(int partition)
+{
+    const struct ref_part *p = &parts[partition];
+    return p->nswitches ? p->switches[p->nswitches - 1].program : p->first;
 }
 
 size_t ref_era(int partition)

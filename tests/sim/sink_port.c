@@ -77,6 +77,7 @@ static int undo(struct worker *w, int result)
     if (!s->open)
         return result;
     s->open = false;
+    s->undone = true;
     struct sink_call *c = sink_call(w, run_end);
     c->metadata = s->metadata;
     c->torn = fault(sim.plan.torn); // an earlier order to commit, late, hits the beginning of this one
@@ -191,13 +192,14 @@ static int flush_plain(struct worker *w, struct why *ret_why)
     return PORT_OK;
 }
 
-static void add(struct wire **v, size_t *n, size_t *cap, const struct out_record *r)
+static void add(struct wire **v, size_t *n, size_t *cap, const struct out_record *r, int program)
 {
     if (*n == *cap) {
         *cap = *cap ? *cap * 2 : 16;
         *v = realloc(*v, *cap * sizeof **v);
     }
     (*v)[(*n)++] = (struct wire){.log = kafka_log(topic_of(r->topic), r->partition), .rec = rec_of(r)};
+    (*v)[*n - 1].rec->program = program;
 }
 
 // ---- the port
@@ -218,6 +220,7 @@ static int sink_begin(void *ctx, struct why *ret_why)
     struct worker *w = ctx;
     struct sink_port *s = &w->sink;
     undo(w, PORT_OK);
+    s->undone = false;
     s->n = s->sent = s->nplain = s->plain_sent = 0;
     s->loose = sim.plan.at_least_once;
     return s->loose ? PORT_OK : open_transaction(w, ret_why);
@@ -235,12 +238,12 @@ static int sink_produce(void *ctx, const struct out_record *r, struct why *ret_w
 {
     struct worker *w = ctx;
     struct sink_port *s = &w->sink;
-    if (w->dead || (!s->open && !s->loose))
+    if (w->dead || s->undone || (!s->open && !s->loose))
         return why_not(ret_why, PORT_ABORTED, "the batch is over");
     if (sim.plan.mutation == MUTATE_WALL_UNJOURNALED && is_header(r, "engaged-kind", "wall"))
         return PORT_OK;
     if (!s->open && topic_of(r->topic) != T_JOURNAL) {
-        add(&s->plain, &s->nplain, &s->plain_cap, r);
+        add(&s->plain, &s->nplain, &s->plain_cap, r, w->program);
         return PORT_OK;
     }
     if (!s->open) { // decisions go in a transaction, and so does what follows them
@@ -248,7 +251,7 @@ static int sink_produce(void *ctx, const struct out_record *r, struct why *ret_w
         if (result != PORT_OK || (result = open_transaction(w, ret_why)) != PORT_OK)
             return result;
     }
-    add(&s->wire, &s->n, &s->cap, r);
+    add(&s->wire, &s->n, &s->cap, r, w->program);
     return chance(1000) ? send_records(w, ret_why) : PORT_OK;
 }
 
@@ -349,7 +352,8 @@ static int pretend(struct worker *w, const struct commit_offset *offsets, size_t
     return PORT_OK;
 }
 
-static void gather(struct sink_port *s, const struct wire *v, size_t nv, size_t *n)
+// A transaction's marker takes the offset after the last record; whatever comes before it there is another app's.
+static void gather(struct sink_port *s, const struct wire *v, size_t nv, bool marker, size_t *n)
 {
     for (size_t i = 0; i < nv; i++) {
         const struct plog *l = v[i].log;
@@ -358,7 +362,7 @@ static void gather(struct sink_port *s, const struct wire *v, size_t nv, size_t 
                (strcmp(s->produced[k].topic, topic_names[l->topic]) != 0 || s->produced[k].partition != l->partition))
             k++;
         *n += k == *n;
-        s->produced[k] = (struct produced){topic_names[l->topic], l->partition, v[i].offset + 1};
+        s->produced[k] = (struct produced){topic_names[l->topic], l->partition, v[i].offset + 1 + marker};
     }
 }
 
@@ -382,7 +386,7 @@ static int sink_commit(void *ctx, const struct commit_offset *offsets, size_t n,
 {
     struct worker *w = ctx;
     struct sink_port *s = &w->sink;
-    if (w->dead || (!s->open && !s->loose))
+    if (w->dead || s->undone || (!s->open && !s->loose))
         return why_not(ret_why, PORT_ABORTED, "the transaction is over");
     int r = flush_plain(w, ret_why);
     if (r != PORT_OK)
@@ -391,7 +395,7 @@ static int sink_commit(void *ctx, const struct commit_offset *offsets, size_t n,
         if ((r = commit_loose(w, offsets, n, ret_why)) != PORT_OK)
             return r;
         *ret_n = 0;
-        gather(s, s->plain, s->nplain, ret_n);
+        gather(s, s->plain, s->nplain, false, ret_n);
         *ret = s->produced;
         return PORT_OK;
     }
@@ -413,8 +417,8 @@ static int sink_commit(void *ctx, const struct commit_offset *offsets, size_t n,
             kafka_commit_plain(offsets[i].source.partition, offsets[i].offset - (int64_t)below(3));
     *ret = s->produced;
     *ret_n = 0;
-    gather(s, s->plain, s->nplain, ret_n);
-    gather(s, s->wire, s->n, ret_n);
+    gather(s, s->plain, s->nplain, false, ret_n);
+    gather(s, s->wire, s->n, true, ret_n);
     return PORT_OK;
 }
 

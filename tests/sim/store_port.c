@@ -157,7 +157,7 @@ static int store_load(void *ctx, const struct part_key *p, const struct owner *o
     if (r == PORT_OK)
         r = load_part(w, c, w->store.client, NULL, 0, true, ret_why);
     act(w->number, r, "worker %d: loaded %zu of partition %d: %d", w->number, nitems, p->partition, r);
-    for (size_t i = 0; sim.trace && r == PORT_OK && i < nitems; i++)
+    for (size_t i = 0; r == PORT_OK && i < nitems; i++)
         act(i, 0, "    model %d, bucket %llu, %.*s: %zu bytes, %zu fields", items[i].model,
             (unsigned long long)items[i].bucket, (int)items[i].customer.n,
             items[i].customer.p ? items[i].customer.p : "", items[i].state.n, items[i].nfields);
@@ -223,14 +223,15 @@ static struct span span_copy(struct span s)
 static void run_remember(struct call *call)
 {
     struct store_call *c = (struct store_call *)call;
-    c->result = mem_store_ops.remember(client_of(c), &c->key, c->texts, c->ntexts, &c->why);
+    c->result = mem_store_ops.remember(client_of(c), &c->key, &c->owner, c->texts, c->ntexts, &c->why);
 }
 
-static int store_remember(void *ctx, const struct part_key *p, const struct model_text *v, size_t n,
-                          struct why *ret_why)
+static int store_remember(void *ctx, const struct part_key *p, const struct owner *owner, const struct model_text *v,
+                          size_t n, struct why *ret_why)
 {
     struct store_call *c = store_call(ctx, p, run_remember);
     c->call.writes = true;
+    c->owner = *owner;
     c->texts = sim_copy(v, n * sizeof *v);
     c->ntexts = n;
     for (size_t i = 0; i < n; i++) {

@@ -28,6 +28,7 @@ struct sink_port {
     struct wire *wire; // records of this transaction
     size_t n, cap, sent;
     bool loose;         // at least once: records of this batch go without a transaction
+    bool undone;        // a transaction of this batch was
     struct wire *plain; // these
     size_t nplain, plain_cap, plain_sent;
     int64_t offsets_at; // us, of the last transaction

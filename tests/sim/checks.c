@@ -102,7 +102,7 @@ static void note_published(const struct plog *l, int64_t offset)
 {
     struct rec *r = l->v[offset].rec;
     const struct said *s = r->said;
-    checks_spoken(l->partition, r);
+    checks_spoken(l->partition, s);
     switch (s->kind) {
     case SAID_WALL:
         check_wall(l->partition, s);
@@ -112,7 +112,10 @@ static void note_published(const struct plog *l, int64_t offset)
         check_reject(l->partition, s);
         ref_reject(l->partition, s->offset);
         break;
-    case SAID_START: checks.parts[l->partition].started = true; break;
+    case SAID_START:
+        checks.parts[l->partition].started = true;
+        checks.parts[l->partition].started_by = program_of(s->digest);
+        break;
     case SAID_SWITCH: checks_switch_said(l->partition, s); break;
     case SAID_OUTPUT: commit_output(r, s); break;
     case SAID_DEAD: commit_dead(l->partition, r, s); break;
@@ -296,8 +299,9 @@ static void check_tails(int partition, const struct cursor *c)
 
 void checks_created(int partition, const struct cursor *c)
 {
-    if (checks.parts[partition].started && c->start != ref_begin_at(partition))
-        checks_give_up(partition, "a first cursor comes late, and where there is none any more");
+    bool again = checks.parts[partition].started;
+    if (again && (c->start != ref_begin_at(partition) || checks.parts[partition].started_by != program_of(c->program)))
+        checks_give_up(partition, "a first cursor comes late, of others, in place of one that is lost");
     else
         ref_start(partition, c->start, program_of(c->program));
     checks.parts[partition].cursor = *c;

@@ -40,6 +40,13 @@ static bool switch_journaled(int partition, const struct cursor *c)
     return false;
 }
 
+static bool is_after(const struct said *said, const struct ref_switch *s)
+{
+    bool before = said->kind == SAID_DEAD || said->kind == SAID_REJECT;
+    return said->kind != SAID_START && said->kind != SAID_SWITCH &&
+           (said->offset + before > s->offset || said->clock > s->clock);
+}
+
 // Whether something was said after the change of program.
 static bool spoke(int partition, const struct ref_switch *s)
 {
@@ -47,9 +54,7 @@ static bool spoke(int partition, const struct ref_switch *s)
         const struct plog *l = kafka_log(topic, partition);
         for (size_t i = 0; i < l->n; i++) {
             const struct said *said = l->v[i].rec ? l->v[i].rec->said : NULL;
-            bool before = said && (said->kind == SAID_DEAD || said->kind == SAID_REJECT);
-            if (said && kafka_visible(l, (int64_t)i) && said->kind != SAID_START && said->kind != SAID_SWITCH &&
-                (said->offset + before > s->offset || said->clock > s->clock))
+            if (said && kafka_visible(l, (int64_t)i) && is_after(said, s))
                 return true;
         }
     }
@@ -78,6 +83,7 @@ void checks_switched(int partition, const struct flush *f)
         ref_unswitch(partition); // once more
         ref_step(partition, f->cursor->offset, checks_bad);
     }
+    checks.parts[partition].forgot = false;
     act(s.offset, s.program, "partition %d: program %d from offset %lld on", partition, s.program, (long long)s.offset);
     for (int m = 0; m < nmodels(); m++)
         s.pending[m] = sim_alloc((size_t)sim.plan.customers * sizeof **s.pending);
@@ -87,12 +93,13 @@ void checks_switched(int partition, const struct flush *f)
     ref_step(partition, f->cursor->offset, checks_bad);
 }
 
-// What the next program had on its way when Redis forgot that it took over is there now.
-void checks_spoken(int partition, const struct rec *r)
+// A worker that has not noticed yet that Redis forgot the change of program speaks after it: now it matters.
+void checks_spoken(int partition, const struct said *s)
 {
-    bool decision = r->said->kind == SAID_START || r->said->kind == SAID_SWITCH;
-    if (!decision && !checks.parts[partition].given_up && r->program != ref_latest(partition))
-        checks_give_up(partition, "the next program speaks, and Redis does not know of it");
+    if (s->kind == SAID_SWITCH)
+        checks.parts[partition].forgot = false; // from there on another program speaks, or this one again
+    else if (checks.parts[partition].forgot && is_after(s, &checks.parts[partition].undone))
+        checks_give_up(partition, "the next program speaks after a change that Redis has forgotten");
 }
 
 // Redis is where it was before a change of program. It may come again at the same place; if it does not, and the next
@@ -111,6 +118,8 @@ void checks_unswitch(int partition)
             checks_give_up(partition, "Redis goes back to before a change of program");
             return;
         }
+        checks.parts[partition].undone = s[n - 1]; // the earliest in the end
+        checks.parts[partition].forgot = true;
         ref_unswitch(partition);
     }
 }

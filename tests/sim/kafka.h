@@ -25,7 +25,6 @@ struct rec {
     size_t nheaders;
     int source;        // partition of the source that it belongs to, by its headers; -1: an event
     struct said *said; // what the checks know of an output
-    int program;       // of the worker that says it
     struct rec *same;  // another with the same id, or NULL
 };
 

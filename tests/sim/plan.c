@@ -104,7 +104,7 @@ static void make_upgrade(struct plan *p)
 bool plan_zombies(const struct plan *p)
 {
     return p->crash || p->freeze || p->replace || p->kafka_down || p->kafka_cut || p->kafka_lost || p->kafka_late ||
-           p->kafka_mute;
+           p->kafka_mute || p->bounce;
 }
 
 void plan_make(struct plan *p, uint64_t seed, enum mutation mutation)

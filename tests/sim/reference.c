@@ -87,12 +87,6 @@ int ref_program(int partition)
     return p->switched ? p->switches[p->switched - 1].program : p->first;
 }
 
-int ref_latest(int partition)
-{
-    const struct ref_part *p = &parts[partition];
-    return p->nswitches ? p->switches[p->nswitches - 1].program : p->first;
-}
-
 size_t ref_era(int partition)
 {
     return parts[partition].switched;

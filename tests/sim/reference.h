@@ -44,7 +44,6 @@ void ref_switch(int partition, const struct ref_switch *s); // takes place with 
 void ref_unswitch(int partition);                           // the last one has not happened
 const struct ref_switch *ref_switches(int partition, size_t *ret_n);
 int ref_program(int partition); // at work after ref_step
-int ref_latest(int partition);  // after all changes known
 size_t ref_era(int partition);  // how many changes came before that
 // A customer of another program as the one at work reads it; c itself if their models have one version.
 struct customer *ref_carried(int partition, int model, int from, struct customer *c);

@@ -27,7 +27,10 @@ struct known {
         const struct said **switches; // entries of the journal
         size_t nswitches;
         uint64_t states_n;                // flushes up to the last one with states
+        struct ref_switch undone;         // that Redis has forgotten, before its program said anything; valid if forgot
         bool may_halt, given_up, started; // started: the journal's first entry is there
+        bool forgot;
+        int started_by; // program of that entry; valid if it is a `start`
     } parts[PARTS_MAX];
 };
 extern struct known checks;
@@ -37,5 +40,5 @@ bool said_is(struct span s, const char *text);
 void checks_switch_said(int partition, const struct said *s); // the journal has a change of program
 void checks_switched(int partition, const struct flush *f);   // a flush that may change the program
 void checks_give_up(int partition, const char *what);          // what follows cannot be told from the store any more
-void checks_spoken(int partition, const struct rec *r);        // a record of some program's is committed
+void checks_spoken(int partition, const struct said *s);       // anything is said
 void checks_unswitch(int partition);                          // Redis is what it was

@@ -192,14 +192,13 @@ static int flush_plain(struct worker *w, struct why *ret_why)
     return PORT_OK;
 }
 
-static void add(struct wire **v, size_t *n, size_t *cap, const struct out_record *r, int program)
+static void add(struct wire **v, size_t *n, size_t *cap, const struct out_record *r)
 {
     if (*n == *cap) {
         *cap = *cap ? *cap * 2 : 16;
         *v = realloc(*v, *cap * sizeof **v);
     }
     (*v)[(*n)++] = (struct wire){.log = kafka_log(topic_of(r->topic), r->partition), .rec = rec_of(r)};
-    (*v)[*n - 1].rec->program = program;
 }
 
 // ---- the port
@@ -243,7 +242,7 @@ static int sink_produce(void *ctx, const struct out_record *r, struct why *ret_w
     if (sim.plan.mutation == MUTATE_WALL_UNJOURNALED && is_header(r, "engaged-kind", "wall"))
         return PORT_OK;
     if (!s->open && topic_of(r->topic) != T_JOURNAL) {
-        add(&s->plain, &s->nplain, &s->plain_cap, r, w->program);
+        add(&s->plain, &s->nplain, &s->plain_cap, r);
         return PORT_OK;
     }
     if (!s->open) { // decisions go in a transaction, and so does what follows them
@@ -251,7 +250,7 @@ static int sink_produce(void *ctx, const struct out_record *r, struct why *ret_w
         if (result != PORT_OK || (result = open_transaction(w, ret_why)) != PORT_OK)
             return result;
     }
-    add(&s->wire, &s->n, &s->cap, r, w->program);
+    add(&s->wire, &s->n, &s->cap, r);
     return chance(1000) ? send_records(w, ret_why) : PORT_OK;
 }
 

@@ -125,13 +125,18 @@ static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail,
     if (from < high) {
         r = e->ports.log->read(e->ports.log_ctx, &key, from, high, read_one, &x, why);
         p->blocked = r == PORT_AWAY && stable < high; // else brokers are away
-        int64_t now = e->ports.world->mono_ms(e->ports.world_ctx);
-        if (p->blocked && p->blocked_since && now - p->blocked_since > HANGING_MS)
-            part_halt(e, p,
-                      "%s: a transaction in %s/%d stays open below offset %" PRId64 ": abort it with "
-                      "kafka-transactions.sh",
-                      why->text, key.topic, key.partition, high);
+    } else if (from > high) { // what is published before that marker comes would lie below the tail
+        snprintf(why->text, sizeof why->text, "the marker of a transaction in %s/%d is still to come", key.topic,
+                 key.partition);
+        r = PORT_AWAY;
+        p->blocked = true;
     }
+    int64_t now = e->ports.world->mono_ms(e->ports.world_ctx);
+    if (p->blocked && p->blocked_since && now - p->blocked_since > HANGING_MS)
+        part_halt(e, p,
+                  "%s: a transaction in %s/%d stays open below offset %" PRId64 ": abort it with "
+                  "kafka-transactions.sh",
+                  why->text, key.topic, key.partition, high);
     p->tails[topic] = high > from ? high : from;
     return r;
 }

@@ -236,10 +236,10 @@ int kafka_current(int slot, int epoch, struct txn **ret)
     return current(slot, epoch, ret);
 }
 
-void kafka_tear(int slot)
+void kafka_tear(int slot, int epoch)
 {
     struct txn *t = producers[slot].txn;
-    if (!t || t->state != TXN_OPEN || t->nentries == 0)
+    if (epoch != producers[slot].epoch || !t || t->state != TXN_OPEN || t->nentries == 0)
         return;
     struct txn *rest = kafka_txn(slot);
     rest->slot = -1;

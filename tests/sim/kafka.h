@@ -83,7 +83,7 @@ struct wire { // a record on its way
 };
 int kafka_produce(int slot, int epoch, struct wire *v, size_t n);
 int kafka_end(int slot, int epoch, bool commit);
-void kafka_tear(int slot); // splits the open transaction so that only a part of it will be committed
+void kafka_tear(int slot, int epoch); // splits the open transaction so that only a part of it will be committed
 
 void kafka_hang(struct plog *l); // a record in a transaction that nobody will end
 

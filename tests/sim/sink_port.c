@@ -65,7 +65,7 @@ static void run_end(struct call *c)
 {
     struct sink_call *s = (struct sink_call *)c;
     if (s->torn && kafka_is_member(s->slot, &s->metadata))
-        kafka_tear(s->slot);
+        kafka_tear(s->slot, s->epoch);
     else
         s->torn = false;
     s->result = kafka_end(s->slot, s->epoch, s->torn || s->commit);

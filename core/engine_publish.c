@@ -53,8 +53,8 @@ static int begin(struct engine *e, struct why *why)
 
 static void failed(struct engine *e, int r, const char *text);
 
-// PORT_OK. PORT_REFUSED: this record can never be produced; the transaction goes on. Other conditions: the transaction is
-// undone, and all that have a part in it, this partition too, are in doubt already.
+// PORT_OK. PORT_REFUSED: this record can never be produced; the transaction goes on. Other conditions: the transaction
+// is undone, and all that have a part in it, this partition too, are in doubt already.
 static int produce(struct engine *e, struct part *p, const struct out_record *r, struct why *why)
 {
     int result = begin(e, why);
@@ -184,8 +184,12 @@ static int publish_effect(struct engine *e, struct part *p, int model, const str
     add_header(&t, "engaged-id", (struct span){e->id.p, e->id.n});
     add_text(&t, "engaged-digest", digest);
     our_headers(&t, e, p, effect_is_transition(fx) ? "transition" : "trigger", next, clock);
-    struct out_record out = {.topic = topic, .partition = p->key.partition, .key = o->id,
-                             .value = {e->body.p, e->body.n}, .timestamp = e->wall, .headers = t.headers,
+    struct out_record out = {.topic = topic,
+                             .partition = p->key.partition,
+                             .key = o->id,
+                             .value = {e->body.p, e->body.n},
+                             .timestamp = e->wall,
+                             .headers = t.headers,
                              .nheaders = t.n};
     struct why why = {0};
     r = produce(e, p, &out, &why);
@@ -204,8 +208,11 @@ int publish_effects(struct engine *e, struct part *p, const struct entry *entry,
     count_add(&e->counters->rests, e->effects.rests);
     e->effects.silenced = e->effects.rests = 0;
     for (size_t i = 0; i < e->effects.n && part_running(p); i++) {
-        struct output o = {.model = m, .customer = entry->c, .effect = &e->effects.v[i],
-                           .id = {entry->id, entry->id_bytes}, .source = source};
+        struct output o = {.model = m,
+                           .customer = entry->c,
+                           .effect = &e->effects.v[i],
+                           .id = {entry->id, entry->id_bytes},
+                           .source = source};
         int r = publish_effect(e, p, entry->model, &o, next, clock);
         if (r)
             return r;
@@ -251,8 +258,13 @@ int publish_dead_letter(struct engine *e, struct part *p, const struct record *r
     add_header(&t, "engaged-id", (struct span){e->id.p, e->id.n});
     add_text(&t, "engaged-digest", bad_reason_name(reason));
     our_headers(&t, e, p, "dead-letter", r->offset + 1, p->clock);
-    struct out_record out = {.topic = e->config.dead_letters, .partition = p->key.partition, .key = r->key,
-                             .value = r->value, .timestamp = r->timestamp, .headers = t.headers, .nheaders = t.n};
+    struct out_record out = {.topic = e->config.dead_letters,
+                             .partition = p->key.partition,
+                             .key = r->key,
+                             .value = r->value,
+                             .timestamp = r->timestamp,
+                             .headers = t.headers,
+                             .nheaders = t.n};
     struct why why = {0};
     int result = p->valueless ? PORT_REFUSED : produce(e, p, &out, &why);
     if (result == PORT_REFUSED) { // too large for its topic: the place in the source remains
@@ -278,9 +290,13 @@ static int journal(struct engine *e, struct part *p, const char *kind, int64_t o
     add_text(&t, "content-type", "application/json");
     add_text(&t, "engaged-digest", e->config.program->digest);
     our_headers(&t, e, p, kind, offset, clock);
-    struct out_record out = {.topic = e->config.journal, .partition = p->key.partition,
-                             .key = {t.partition, strlen(t.partition)}, .value = {body->p, body->n},
-                             .timestamp = e->wall, .headers = t.headers, .nheaders = t.n};
+    struct out_record out = {.topic = e->config.journal,
+                             .partition = p->key.partition,
+                             .key = {t.partition, strlen(t.partition)},
+                             .value = {body->p, body->n},
+                             .timestamp = e->wall,
+                             .headers = t.headers,
+                             .nheaders = t.n};
     return produce(e, p, &out, why);
 }
 
@@ -348,7 +364,8 @@ int publish_program(struct engine *e, struct part *p, const char *kind, int64_t 
     if (e->body.failed)
         return ERR_NOMEM;
     int r = journal(e, p, kind, offset, clock, &e->body, why);
-    struct commit_offset to = {.source = p->key, .offset = offset > p->committed ? offset : p->committed,
+    struct commit_offset to = {.source = p->key,
+                               .offset = offset > p->committed ? offset : p->committed,
                                .clock = clock > p->committed_clock ? clock : p->committed_clock};
     const struct produced *produced;
     size_t n;
@@ -381,8 +398,8 @@ static size_t offsets_of(const struct engine *e, struct commit_offset *offsets, 
         if (offset < 0 || (p->outputs == 0 && !all) || (p->outputs == 0 && offset == p->sent))
             continue;
         int64_t clock = p->advancing ? p->clock_before : p->clock;
-        offsets[n] = (struct commit_offset){.source = p->key, .offset = offset,
-                                            .clock = clock > p->committed_clock ? clock : p->committed_clock};
+        offsets[n] = (struct commit_offset){
+            .source = p->key, .offset = offset, .clock = clock > p->committed_clock ? clock : p->committed_clock};
         parts[n++] = p;
     }
     return n;

@@ -46,9 +46,12 @@ static int first_cursor(struct engine *e, struct part *p, struct cursor *c, stru
     int r = e->ports.log->ends(e->ports.log_ctx, &p->key, &start, &high, &stable, why);
     if (r != PORT_OK)
         return r;
-    *c = (struct cursor){.exists = true, .offset = e->config.reset_latest ? stable : start, .clock = INT64_MIN,
+    *c = (struct cursor){.exists = true,
+                         .offset = e->config.reset_latest ? stable : start,
+                         .clock = INT64_MIN,
                          .swept = INT64_MIN,
-                         .partitions = e->config.partitions, .format = CURSOR_FORMAT};
+                         .partitions = e->config.partitions,
+                         .format = CURSOR_FORMAT};
     c->start = c->offset;
     memcpy(c->program, e->config.program->digest, sizeof c->program);
     for (int i = 0; i < e->ntopics; i++) {
@@ -94,7 +97,8 @@ struct reading {
 static int read_one(void *arg, const struct record *r)
 {
     struct reading *x = arg;
-    int result = published_add(&x->p->published, x->e->config.app, &x->p->key, x->journal, x->e->config.exactly_once, r);
+    int result =
+        published_add(&x->p->published, x->e->config.app, &x->p->key, x->journal, x->e->config.exactly_once, r);
     if (result > 0) {
         note(x->e, NOTE_WARNING, x->p, "%.*s/%d offset %" PRId64 ": a record of this app without its headers, ignored",
              (int)r->topic.n, r->topic.p, r->partition, r->offset);
@@ -432,8 +436,8 @@ static int leftovers(struct engine *e, struct part *p, struct why *why)
             account(e, p, id, entry->c->ordinal);
             continue;
         }
-        v->items[v->n] = (struct load_item){.model = (int16_t)model, .customer = customer,
-                                            .bucket = bucket_of(hash, p->buckets[model])};
+        v->items[v->n] = (struct load_item){
+            .model = (int16_t)model, .customer = customer, .bucket = bucket_of(hash, p->buckets[model])};
         v->ids[v->n++] = id;
         if (v->n == LEFTOVERS_MAX)
             r = account_stored(e, p, v, why);

@@ -135,8 +135,11 @@ static int add_id(struct published *p, const struct headers *h, bool dead_letter
     if (room((void **)&p->v, &p->cap, p->n, sizeof *p->v) ||
         ((!p->index || (p->n + 1) * 2 > p->mask + 1) && index_grow(p)))
         return ERR_NOMEM;
-    struct published_id id = {.dead_letter = dead_letter, .ordinal = (uint32_t)ordinal, .text = p->ntexts,
-                              .text_bytes = (uint32_t)h->id.n, .stem_bytes = (uint32_t)stem_bytes};
+    struct published_id id = {.dead_letter = dead_letter,
+                              .ordinal = (uint32_t)ordinal,
+                              .text = p->ntexts,
+                              .text_bytes = (uint32_t)h->id.n,
+                              .stem_bytes = (uint32_t)stem_bytes};
     key_of(h->id, id.key);
     uint32_t *slot = index_slot(p, id.key);
     if (*slot)

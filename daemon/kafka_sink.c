@@ -15,9 +15,9 @@
 #include "kafka_producer.h"
 
 enum {
-    SETTLE_MS = 2000,          // for an abort, or a new producer, when brokers may be gone
-    SPARE_MS = 1000,           // what we wait beyond librdkafka's own limits
-    OFFSETS_EVERY_MS = 10000,  // at least once: between two transactions with offsets
+    SETTLE_MS = 2000,         // for an abort, or a new producer, when brokers may be gone
+    SPARE_MS = 1000,          // what we wait beyond librdkafka's own limits
+    OFFSETS_EVERY_MS = 10000, // at least once: between two transactions with offsets
 };
 
 struct kafka_sink {

@@ -61,8 +61,8 @@ static int parse(struct span field, struct span value, struct model_text *ret)
         return 1;
     memcpy(digits, field.p + at, n);
     digits[n] = '\0';
-    *ret = (struct model_text){.name = {field.p, at - 1}, .version = (uint32_t)strtoul(digits, &end, 10),
-                               .clock = INT64_MIN};
+    *ret = (struct model_text){
+        .name = {field.p, at - 1}, .version = (uint32_t)strtoul(digits, &end, 10), .clock = INT64_MIN};
     if (*end)
         return 1;
     ret->order = strtoull(value.p, &end, 10); // hiredis ends its strings with a NUL

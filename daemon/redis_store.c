@@ -85,9 +85,7 @@ static struct redis_part *find_part(struct redis_store *s, const struct part_key
     if (!parts)
         return NULL;
     s->parts = parts;
-    struct redis_part new = {.topic = strdup(p->topic),
-                             .partition = p->partition,
-                             .tag = redis_tag(s->o.app, p)};
+    struct redis_part new = {.topic = strdup(p->topic), .partition = p->partition, .tag = redis_tag(s->o.app, p)};
     if (!new.topic || !new.tag) {
         free(new.topic);
         free(new.tag);

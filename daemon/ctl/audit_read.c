@@ -94,8 +94,7 @@ static int place(struct audit *a, const struct published_id *id, const struct re
     }
     struct said *s = &a->said[i];
     struct span stem = {a->published.texts + id->text, id->stem_bytes};
-    *s = (struct said){
-        .stem = cache_hash(stem), .offset = r->offset, .made_by = INT64_MIN, .topic = a->reading};
+    *s = (struct said){.stem = cache_hash(stem), .offset = r->offset, .made_by = INT64_MIN, .topic = a->reading};
     record_number(r, "engaged-offset", &s->made_at);
     record_number(r, "engaged-clock", &s->made_by);
     return 0;

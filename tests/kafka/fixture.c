@@ -212,15 +212,17 @@ int64_t number_of(const struct record *r)
 int put(struct worker *w, int32_t partition, const char *key, const char *value, struct why *why)
 {
     struct out_header headers[] = {{"engaged-id", {key, strlen(key)}}, {"none", {"", 0}}};
-    return kafka_sink_ops.produce(w->sink, &(struct out_record){
-        .topic = w->output,
-        .partition = partition,
-        .key = {key, strlen(key)},
-        .value = {value, value ? strlen(value) : 0},
-        .timestamp = 1700000000123,
-        .headers = headers,
-        .nheaders = 2,
-    }, why);
+    return kafka_sink_ops.produce(w->sink,
+                                  &(struct out_record){
+                                      .topic = w->output,
+                                      .partition = partition,
+                                      .key = {key, strlen(key)},
+                                      .value = {value, value ? strlen(value) : 0},
+                                      .timestamp = 1700000000123,
+                                      .headers = headers,
+                                      .nheaders = 2,
+                                  },
+                                  why);
 }
 
 int publish(struct worker *w, int32_t partition, const char *value, int64_t offset, int64_t clock, struct why *why)

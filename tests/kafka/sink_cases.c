@@ -175,8 +175,8 @@ END_TEST
 // producer is good and it has not heard of the new generation.
 START_TEST(former_member_is_fenced)
 {
-    const struct config_property quick[] = {{"session.timeout.ms", "2000"}, {"heartbeat.interval.ms", "300"},
-                                            {"max.poll.interval.ms", "2500"}};
+    const struct config_property quick[] = {
+        {"session.timeout.ms", "2000"}, {"heartbeat.interval.ms", "300"}, {"max.poll.interval.ms", "2500"}};
     struct worker a, b;
     struct why why;
     int count;

@@ -111,7 +111,8 @@ void checks_unswitch(int partition)
     if (!c->exists)
         return;
     for (const struct ref_switch *s; s = ref_switches(partition, &n), n > 0 && s[n - 1].n >= c->n;) {
-        bool same = s[n - 1].offset == c->offset && s[n - 1].clock == c->clock, whole = s[n - 1].states_n <= c->n;
+        bool same = s[n - 1].offset == c->offset && s[n - 1].clock == c->clock;
+        bool whole = s[n - 1].states_n <= c->n && c->swept >= c->clock; // not amid the former program's deadlines
         if (same && whole && spoke(partition, &s[n - 1]))
             return; // it must come again
         if ((same && !whole) || spoke(partition, &s[n - 1])) {

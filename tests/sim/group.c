@@ -197,9 +197,12 @@ bool kafka_joined(int slot, uint64_t member, int *ret_generation, unsigned *ret_
 struct membership kafka_membership(int slot, uint64_t member, int generation)
 {
     const struct member *m = &group.members[slot];
-    return (struct membership){.member = m->id, .generation = group.generation, .gone = m->id != member,
+    return (struct membership){.member = m->id,
+                               .generation = group.generation,
+                               .gone = m->id != member,
                                .replaced = m->id && m->id != member,
-                               .rebalance = group.rebalancing || group.generation != generation, .parts = m->parts};
+                               .rebalance = group.rebalancing || group.generation != generation,
+                               .parts = m->parts};
 }
 
 void kafka_kick(int slot)

@@ -10,10 +10,10 @@ int topic_of(const char *name); // fails for a name that is none of them
 
 enum answer {
     K_OK,
-    K_WAIT,    // an earlier transaction is being ended, or offsets are unstable: ask again
-    K_FENCED,  // a newer producer has this transactional id
-    K_STRANGER,// not a member of this generation
-    K_INVALID, // not possible in this state
+    K_WAIT,     // an earlier transaction is being ended, or offsets are unstable: ask again
+    K_FENCED,   // a newer producer has this transactional id
+    K_STRANGER, // not a member of this generation
+    K_INVALID,  // not possible in this state
 };
 
 // ---- logs
@@ -68,7 +68,7 @@ struct txn {
     struct entry_at {
         struct plog *log;
         int64_t offset;
-    } *entries; // in order of appending
+    } * entries; // in order of appending
     size_t nentries, entries_cap;
 };
 

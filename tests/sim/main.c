@@ -153,11 +153,15 @@ static bool find_mutation(const char *name, enum mutation *ret)
 
 int main(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"seeds", required_argument, NULL, 'n'}, {"from", required_argument, NULL, 'f'},
-        {"minutes", required_argument, NULL, 'm'}, {"jobs", required_argument, NULL, 'j'},
-        {"seed", required_argument, NULL, 's'}, {"trace", no_argument, NULL, 't'},
-        {"mutations", no_argument, NULL, 'M'}, {"mutate", required_argument, NULL, 'x'}, {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {{"seeds", required_argument, NULL, 'n'},
+                                                 {"from", required_argument, NULL, 'f'},
+                                                 {"minutes", required_argument, NULL, 'm'},
+                                                 {"jobs", required_argument, NULL, 'j'},
+                                                 {"seed", required_argument, NULL, 's'},
+                                                 {"trace", no_argument, NULL, 't'},
+                                                 {"mutations", no_argument, NULL, 'M'},
+                                                 {"mutate", required_argument, NULL, 'x'},
+                                                 {NULL, 0, NULL, 0}};
     struct options o = {.seeds = 1000, .from = 1, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     uint64_t seed = 0;
     bool single = false, mutations = false;

@@ -142,8 +142,8 @@ static struct event pop(void)
 
 void sim_begin(uint64_t seed, const struct plan *plan, bool trace)
 {
-    sim = (struct sim){.seed = seed, .random = seed * UINT64_C(0xd1342543de82ef95) + 1, .trace = trace,
-                       .faults = true, .plan = *plan};
+    sim = (struct sim){
+        .seed = seed, .random = seed * UINT64_C(0xd1342543de82ef95) + 1, .trace = trace, .faults = true, .plan = *plan};
     nheap = 0;
     order = 0;
 }

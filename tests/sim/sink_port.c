@@ -21,8 +21,8 @@ struct sink_call {
 static struct sink_call *sink_call(struct worker *w, void (*run)(struct call *c))
 {
     struct sink_call *c = sim_alloc(sizeof *c);
-    *c = (struct sink_call){.call = {.run = run, .server = KAFKA, .writes = true}, .slot = w->slot,
-                            .epoch = w->sink.epoch};
+    *c = (struct sink_call){
+        .call = {.run = run, .server = KAFKA, .writes = true}, .slot = w->slot, .epoch = w->sink.epoch};
     return c;
 }
 
@@ -144,8 +144,11 @@ static struct span span_copy(struct span s)
 static struct rec *rec_of(const struct out_record *r)
 {
     struct rec *to = sim_alloc(sizeof *to);
-    *to = (struct rec){.key = span_copy(r->key), .value = span_copy(r->value), .timestamp = r->timestamp,
-                       .nheaders = r->nheaders, .headers = sim_alloc((r->nheaders + 1) * sizeof *to->headers)};
+    *to = (struct rec){.key = span_copy(r->key),
+                       .value = span_copy(r->value),
+                       .timestamp = r->timestamp,
+                       .nheaders = r->nheaders,
+                       .headers = sim_alloc((r->nheaders + 1) * sizeof *to->headers)};
     for (size_t i = 0; i < r->nheaders; i++) {
         struct span name = {r->headers[i].name, strlen(r->headers[i].name)};
         to->headers[i] = (struct record_header){span_copy(name), span_copy(r->headers[i].value)};
@@ -429,5 +432,8 @@ static int sink_abort(void *ctx, struct why *ret_why)
 }
 
 const struct sink_ops sim_sink_ops = {
-    .begin = sink_begin, .produce = sink_produce, .commit = sink_commit, .abort = sink_abort,
+    .begin = sink_begin,
+    .produce = sink_produce,
+    .commit = sink_commit,
+    .abort = sink_abort,
 };

@@ -152,11 +152,7 @@ START_TEST(test_models)
     world_open(&w, _i, NULL);
     struct recalled r = {0};
     struct model_text v[] = {
-        {.name = SPAN("life:cycle"),
-         .text = SPAN("model: x\n"),
-         .version = 1,
-         .order = 1,
-         .clock = INT64_MIN},
+        {.name = SPAN("life:cycle"), .text = SPAN("model: x\n"), .version = 1, .order = 1, .clock = INT64_MIN},
         {.name = SPAN("life:cycle"), .text = SPAN("old"), .version = 2, .order = 2, .clock = -3},
     };
     ck_assert_int_eq(w.ops->remember(w.a, &P, &ALICE, v, 2, &why), PORT_FENCED); // there is no cursor

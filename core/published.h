@@ -27,7 +27,7 @@ struct published {
         uint64_t key[2];
         uint32_t ordinal;
         bool used;
-    } * stems; // latest ordinal of each model:customer
+    } *stems; // latest ordinal of each model:customer
     size_t nstems, stems_mask;
     char *texts;
     size_t ntexts, texts_cap;

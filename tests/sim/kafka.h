@@ -68,7 +68,7 @@ struct txn {
     struct entry_at {
         struct plog *log;
         int64_t offset;
-    } * entries; // in order of appending
+    } *entries; // in order of appending
     size_t nentries, entries_cap;
 };
 

@@ -117,7 +117,6 @@ void plan_make(struct plan *p, uint64_t seed, enum mutation mutation)
     if (!chance(300)) // some seeds have no misfortune at all
         make_faults(p);
     p->at_least_once = !p->upgrade && chance(1200);
-    p->blind &= !p->upgrade; // n does not guard the texts of models, only the server's id does
     p->redis_us += 50;
     p->kafka_us += 50;
     p->markers_us += MS;

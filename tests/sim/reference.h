@@ -38,7 +38,7 @@ struct ref_switch {
     struct ref_pending { // of each customer, as the store has it; c NULL: not there
         struct customer *c;
         int program;
-    } * pending[MODEL_COUNT_MAX];
+    } *pending[MODEL_COUNT_MAX];
 };
 void ref_switch(int partition, const struct ref_switch *s); // takes place with the next ref_step
 void ref_unswitch(int partition);                           // the last one has not happened

@@ -174,7 +174,7 @@ struct commit_offset {
 struct produced { // by commit: where the records of the transaction went
     const char *topic;
     int32_t partition;
-    int64_t next; // offset after the last one and, in a transaction, the marker that follows it
+    int64_t next; // offset after the last one and, exactly once, the marker that follows it
 };
 
 struct sink_ops {

@@ -32,8 +32,8 @@ int kafka_producer_send(struct kafka_producer *p, const struct out_record *r, st
 // they took one not, and will not.
 int kafka_producer_flush(struct kafka_producer *p, int timeout_ms, struct why *ret_why);
 // Adds to ret where the records since mark went, at most max entries in all; an entry that is there already for the
-// same partition, of another producer before, is overwritten. marker: they were a transaction's, which takes the next
-// offset as well (what comes before its marker there is another app's). Topics live as long as the producer.
+// same partition, of another producer before, is overwritten. marker: the next offset is taken by that of their
+// transaction, or by another app's record that comes before it. Topics live as long as the producer.
 void kafka_producer_delivered(const struct kafka_producer *p, bool marker, struct produced *ret, size_t max,
                               size_t *ret_n);
 // Requests to end a transaction that were sent since mark.

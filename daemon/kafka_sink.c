@@ -321,7 +321,7 @@ static int gather(struct kafka_sink *s, size_t *ret_n)
     size_t n = 0;
     if (s->loose)
         kafka_producer_delivered(&s->plain, false, s->produced, max, &n);
-    kafka_producer_delivered(&s->transactions, true, s->produced, max, &n);
+    kafka_producer_delivered(&s->transactions, s->options->exactly_once, s->produced, max, &n);
     *ret_n = n;
     return 0;
 }

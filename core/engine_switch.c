@@ -145,8 +145,11 @@ int versions_remember(struct engine *e, struct part *p, int64_t clock, struct wh
     }
     if (n == 0)
         return PORT_OK;
-    int r = e->ports.store->remember(e->ports.store_ctx, &p->key, &p->owner, v, n, why);
-    return r == PORT_OK ? versions_recall(e, p, why) : r;
+    int r = e->ports.store->remember(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, v, n, why);
+    if (r != PORT_OK)
+        return r;
+    p->cursor.n++;
+    return versions_recall(e, p, why);
 }
 
 static bool is_configured(const struct engine *e, const char *stat)
@@ -215,6 +218,14 @@ int part_check_program(struct engine *e, struct part *p, bool replay_wanted, str
     const struct published *s = &p->published;
     const char *own = e->config.program->digest;
     bool stored = !strcmp(p->cursor.program, own), last = !s->switched || !strcmp(s->program, own);
+    if (stored && last && s->returned && s->others &&
+        (p->cursor.offset < s->switch_offset || p->cursor.clock < s->switch_clock)) {
+        part_halt(e, p,
+                  "another program was at work until offset %" PRId64 ", where program %s came back, but Redis holds "
+                  "states from before that: run engagectl rebuild",
+                  s->switch_offset, own);
+        return PORT_OK;
+    }
     int r = stored ? versions_remember(e, p, p->cursor.clock, why) : PORT_OK; // lost, or others came to nothing
     if (r != PORT_OK || (stored && last))
         return r;

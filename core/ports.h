@@ -142,9 +142,10 @@ struct store_ops {
                  void *arg, struct why *ret_why);
     // Customers in the buckets [0, buckets) of a model, by counting: what the cursor says must be there.
     int (*count)(void *ctx, const struct part_key *p, int model, uint64_t buckets, uint64_t *ret, struct why *ret_why);
-    // Keeps texts of models beside the states, if the partition is `owner`'s; the same name and version replaces.
-    int (*remember)(void *ctx, const struct part_key *p, const struct owner *owner, const struct model_text *v,
-                    size_t n, struct why *ret_why);
+    // Keeps texts of models beside the states; the same name and version replaces. Fenced as a flush is, and counted as
+    // one: the cursor's n is n + 1 then.
+    int (*remember)(void *ctx, const struct part_key *p, const struct owner *owner, uint64_t n,
+                    const struct model_text *texts, size_t ntexts, struct why *ret_why);
     int (*recall)(void *ctx, const struct part_key *p, int (*each)(void *arg, const struct model_text *t), void *arg,
                   struct why *ret_why); // each() < 0 stops with that value
 };

@@ -175,6 +175,22 @@ static int add_rejected(struct published *p, int64_t offset)
     return 0;
 }
 
+static void add_switch(struct published *p, struct span program, int64_t offset, int64_t clock)
+{
+    bool elsewhere = offset != p->switch_offset || clock != p->switch_clock;
+    if (p->switched && elsewhere && !p->returned && !span_is(program, p->program)) {
+        p->returned = true;
+        p->others = p->decided;
+        p->other_offset = p->switch_offset;
+        p->other_clock = p->switch_clock;
+    }
+    p->switched = true;
+    p->switch_offset = offset;
+    p->switch_clock = clock;
+    memcpy(p->program, program.p, program.n);
+    p->program[program.n] = '\0';
+}
+
 int published_add(struct published *p, const char *app, const struct part_key *part, bool journal, bool exactly_once,
                   const struct record *r)
 {
@@ -197,16 +213,14 @@ int published_add(struct published *p, const char *app, const struct part_key *p
         if ((!dead || (h.digest.p && span_is(h.digest, "future"))) && add_rejected(p, at))
             return ERR_NOMEM;
     }
+    p->decided |= journal && p->switched && !span_is(h.kind, "switch");
+    p->others |= !journal && p->returned && (offset > p->other_offset || clock > p->other_clock) &&
+                 offset <= p->switch_offset && clock <= p->switch_clock;
     p->started |= span_is(h.kind, "start") || span_is(h.kind, "switch");
     if (span_is(h.kind, "start"))
         p->start = offset;
-    if (span_is(h.kind, "switch") && h.digest.n == sizeof p->program - 1) {
-        p->switched = true;
-        p->switch_offset = offset;
-        p->switch_clock = clock;
-        memcpy(p->program, h.digest.p, h.digest.n);
-        p->program[h.digest.n] = '\0';
-    }
+    if (span_is(h.kind, "switch") && h.digest.n == sizeof p->program - 1)
+        add_switch(p, h.digest, offset, clock);
     if (clock != INT64_MIN && (journal || exactly_once) && add_advance(p, offset, clock))
         return ERR_NOMEM;
     if (journal)

@@ -39,15 +39,18 @@ struct published {
     bool started;                        // the journal has a `start` or a change of program
     int64_t start;                       // where its `start` says that stepping began; -1: it has none
     bool switched;                       // the journal has a change of program
+    bool decided;                        // and a decision after it
+    bool returned;                       // and another one before the latest, from other_* on
+    bool others;                         // which has said something; valid if returned
+    int64_t other_offset, other_clock;   // valid if returned
     char program[17];                    // valid if switched: the latest one's digest
     int64_t switch_offset, switch_clock; // valid if switched: its place; INT64_MIN: no clock
     int64_t offset, clock;               // the largest seen, valid if any; INT64_MIN: none
 };
 
-// Adds a record read from an output topic or the journal, if it is this app's and this partition's. 0, 1: its headers
-// make no sense, negative: no memory.
-// exactly_once: outputs tell of wall advances, too, for a torn transaction may lack their entries in the journal. At
-// least once they can be those of a worker that was given up.
+// Adds a record read from an output topic or, before these, from the journal, if it is this app's and this partition's.
+// 0, 1: its headers make no sense, negative: no memory. exactly_once: outputs tell of wall advances, too, for a torn
+// transaction may lack their entries in the journal. At least once they can be those of a worker that was given up.
 int published_add(struct published *p, const char *app, const struct part_key *part, bool journal, bool exactly_once,
                   const struct record *r);
 // After the last add.

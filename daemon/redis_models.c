@@ -24,22 +24,23 @@ static void put_text(struct resp *out, struct buffer *b, const struct model_text
     resp_span(out, (struct span){b->p, b->n});
 }
 
-int redis_store_remember(void *ctx, const struct part_key *p, const struct owner *owner, const struct model_text *v,
-                         size_t n, struct why *ret_why)
+int redis_store_remember(void *ctx, const struct part_key *p, const struct owner *owner, uint64_t n,
+                         const struct model_text *texts, size_t ntexts, struct why *ret_why)
 {
     struct redis_store *s = ctx;
     struct redis_part *part;
     struct redis_conn *c;
     int r = redis_begin_claimed(s, p, &part, &c, ret_why);
-    if (r || n == 0)
+    if (r)
         return r;
     struct buffer b = {0};
     resp_u64(&s->out, 2);
     redis_put_key(&s->out, redis_tag_of(part), ":cursor");
     redis_put_key(&s->out, redis_tag_of(part), ":models");
     resp_text(&s->out, owner->text);
-    for (size_t i = 0; i < n; i++)
-        put_text(&s->out, &b, &v[i]);
+    resp_u64(&s->out, n);
+    for (size_t i = 0; i < ntexts; i++)
+        put_text(&s->out, &b, &texts[i]);
     bool failed = b.failed;
     buffer_clear(&b);
     r = failed ? ERR_NOMEM : redis_run(s, c, REDIS_REMEMBER, ret_why);

@@ -1,10 +1,11 @@
 #!lua
--- Keeps texts of models beside the states, if the partition is the caller's: one that comes late, after another
--- owner's, would bring back what was at work before.
--- KEYS: cursor, models. ARGV: owner; the fields of models and their values. Returns OK, or {FENCED, owner, n}.
+-- Keeps texts of models beside the states, fenced as a flush is: one that came late would bring back what was at work
+-- before. And counted as one: if Redis loses the texts later, it shows.
+-- KEYS: cursor, models. ARGV: owner, n; the fields of models and their values. Returns OK, or {FENCED, owner, n}.
 local held = redis.call('HMGET', KEYS[1], 'owner', 'n')
-if held[1] ~= ARGV[1] then
+if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
     return {'FENCED', held[1] or '', held[2] or ''}
 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 2))
+redis.call('HSET', KEYS[2], unpack(ARGV, 3))
+redis.call('HINCRBY', KEYS[1], 'n', 1)
 return 'OK'

@@ -58,8 +58,8 @@ int redis_store_flush(void *ctx, const struct part_key *p, const struct owner *o
                       struct why *ret_why);
 int redis_store_stats(void *ctx, const struct part_key *p, void (*each)(void *arg, struct span field, int64_t value),
                       void *arg, struct why *ret_why);
-int redis_store_remember(void *ctx, const struct part_key *p, const struct owner *owner, const struct model_text *v,
-                         size_t n, struct why *ret_why);
+int redis_store_remember(void *ctx, const struct part_key *p, const struct owner *owner, uint64_t n,
+                         const struct model_text *texts, size_t ntexts, struct why *ret_why);
 int redis_store_recall(void *ctx, const struct part_key *p, int (*each)(void *arg, const struct model_text *t),
                        void *arg, struct why *ret_why);
 int redis_store_count(void *ctx, const struct part_key *p, int model, uint64_t buckets, uint64_t *ret,

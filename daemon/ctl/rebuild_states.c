@@ -81,7 +81,10 @@ static int remember(struct writing *w)
                                        .order = (uint64_t)i + 1,
                                        .clock = INT64_MIN};
     }
-    return redis_store_ops.remember(w->store, &a->key, &w->owner, texts, (size_t)a->nslots, &w->audit->why);
+    int r =
+        redis_store_ops.remember(w->store, &a->key, &w->owner, w->cursor->n, texts, (size_t)a->nslots, &w->audit->why);
+    w->cursor->n += r == PORT_OK;
+    return r;
 }
 
 static int by_place(const void *x, const void *y, void *cursor)

@@ -394,8 +394,8 @@ static int stats(void *ctx, const struct part_key *key, void (*each)(void *arg, 
     return 0;
 }
 
-static int remember(void *ctx, const struct part_key *key, const struct owner *owner, const struct model_text *v,
-                    size_t n, struct why *ret_why)
+static int remember(void *ctx, const struct part_key *key, const struct owner *owner, uint64_t n,
+                    const struct model_text *texts, size_t ntexts, struct why *ret_why)
 {
     struct mem_client *c = ctx;
     struct mem_part *p;
@@ -403,10 +403,11 @@ static int remember(void *ctx, const struct part_key *key, const struct owner *o
     int r = begin(c, key, MEM_REMEMBER, &p, &fails, ret_why);
     if (r)
         return r;
-    if (!mine(p, owner, p->cursor.n))
-        return why_not(ret_why, PORT_FENCED, "the owner is another");
-    for (size_t i = 0; i < n; i++)
-        mem_model_put(p, &v[i]);
+    if (!mine(p, owner, n))
+        return why_not(ret_why, PORT_FENCED, "owner or n are others'");
+    for (size_t i = 0; i < ntexts; i++)
+        mem_model_put(p, &texts[i]);
+    p->cursor.n++;
     return end(c, fails);
 }
 

@@ -102,6 +102,13 @@ void checks_spoken(int partition, const struct said *s)
         checks_give_up(partition, "the next program speaks after a change that Redis has forgotten");
 }
 
+static bool is_latest(int partition, const struct ref_switch *s)
+{
+    size_t n = checks.parts[partition].nswitches;
+    const struct said *last = n ? checks.parts[partition].switches[n - 1] : NULL;
+    return last && last->offset == s->offset && last->clock == s->clock && program_of(last->digest) == s->program;
+}
+
 // Redis is where it was before a change of program. It may come again at the same place; if it does not, and the next
 // program has said something already, the partition may halt.
 void checks_unswitch(int partition)
@@ -113,7 +120,7 @@ void checks_unswitch(int partition)
     for (const struct ref_switch *s; s = ref_switches(partition, &n), n > 0 && s[n - 1].n >= c->n;) {
         bool same = s[n - 1].offset == c->offset && s[n - 1].clock == c->clock;
         bool whole = s[n - 1].states_n <= c->n && c->swept >= c->clock; // not amid the former program's deadlines
-        if (same && whole && spoke(partition, &s[n - 1]))
+        if (same && whole && is_latest(partition, &s[n - 1]) && spoke(partition, &s[n - 1]))
             return; // it must come again
         if ((same && !whole) || spoke(partition, &s[n - 1])) {
             checks_give_up(partition, "Redis goes back to before a change of program");

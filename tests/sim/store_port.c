@@ -223,20 +223,21 @@ static struct span span_copy(struct span s)
 static void run_remember(struct call *call)
 {
     struct store_call *c = (struct store_call *)call;
-    c->result = mem_store_ops.remember(client_of(c), &c->key, &c->owner, c->texts, c->ntexts, &c->why);
+    c->result = mem_store_ops.remember(client_of(c), &c->key, &c->owner, c->n, c->texts, c->ntexts, &c->why);
 }
 
-static int store_remember(void *ctx, const struct part_key *p, const struct owner *owner, const struct model_text *v,
-                          size_t n, struct why *ret_why)
+static int store_remember(void *ctx, const struct part_key *p, const struct owner *owner, uint64_t n,
+                          const struct model_text *texts, size_t ntexts, struct why *ret_why)
 {
     struct store_call *c = store_call(ctx, p, run_remember);
     c->call.writes = true;
     c->owner = *owner;
-    c->texts = sim_copy(v, n * sizeof *v);
-    c->ntexts = n;
-    for (size_t i = 0; i < n; i++) {
-        c->texts[i].name = span_copy(v[i].name);
-        c->texts[i].text = span_copy(v[i].text);
+    c->n = n;
+    c->texts = sim_copy(texts, ntexts * sizeof *texts);
+    c->ntexts = ntexts;
+    for (size_t i = 0; i < ntexts; i++) {
+        c->texts[i].name = span_copy(texts[i].name);
+        c->texts[i].text = span_copy(texts[i].text);
     }
     return outcome(ctx, c, ret_why);
 }

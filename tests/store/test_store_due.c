@@ -155,17 +155,18 @@ START_TEST(test_models)
         {.name = SPAN("life:cycle"), .text = SPAN("model: x\n"), .version = 1, .order = 1, .clock = INT64_MIN},
         {.name = SPAN("life:cycle"), .text = SPAN("old"), .version = 2, .order = 2, .clock = -3},
     };
-    ck_assert_int_eq(w.ops->remember(w.a, &P, &ALICE, v, 2, &why), PORT_FENCED); // there is no cursor
+    ck_assert_int_eq(w.ops->remember(w.a, &P, &ALICE, 0, v, 2, &why), PORT_FENCED); // there is no cursor
     world_begin(&w, w.a, &ALICE);
     ck_assert_int_eq(w.ops->recall(w.a, &P, recall_one, &r, &why), 0);
     ck_assert_int_eq(r.n, 0);
-    ck_assert_int_eq(w.ops->remember(w.a, &P, &ALICE, v, 2, &why), 0);
-    world_claim(&w, w.b, &BOB);
+    ck_assert_int_eq(w.ops->remember(w.a, &P, &ALICE, 1, v, 2, &why), PORT_FENCED); // n is 0
+    ck_assert_int_eq(w.ops->remember(w.a, &P, &ALICE, 0, v, 2, &why), 0);
+    ck_assert_uint_eq(world_claim(&w, w.b, &BOB).n, 1);
     v[1].text = SPAN(" new: \n - x ");
     v[1].order = 3;
-    ck_assert_int_eq(w.ops->remember(w.b, &P, &BOB, &v[1], 1, &why), 0);
+    ck_assert_int_eq(w.ops->remember(w.b, &P, &BOB, 1, &v[1], 1, &why), 0);
     v[1].text = SPAN("late");
-    ck_assert_int_eq(w.ops->remember(w.a, &P, &ALICE, &v[1], 1, &why), PORT_FENCED);
+    ck_assert_int_eq(w.ops->remember(w.a, &P, &ALICE, 2, &v[1], 1, &why), PORT_FENCED);
     ck_assert_int_eq(w.ops->recall(w.a, &P, recall_one, &r, &why), 0);
     ck_assert_int_eq(r.n, 2);
     ck_assert_str_eq(r.text, "life:cycle 2 3 -3  new: \n - x ");

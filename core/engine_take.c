@@ -114,11 +114,12 @@ static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail,
     int r = e->ports.log->ends(e->ports.log_ctx, &key, &start, &high, &stable, why);
     if (r != PORT_OK)
         return r;
-    // Where the group's offset (if it is not forgotten) says that nothing was published beyond the states, retention
-    // took only what they account for. Tails count markers, which may not be there yet; at least once, a marker may be
-    // the first beyond.
-    bool plain = !e->config.exactly_once;
-    bool beyond = plain || p->committed < 0 || p->committed > p->cursor.offset || p->committed_clock > p->cursor.clock;
+    // Where the group's offset and clock (which are not there if they were forgotten) say that nothing was published
+    // beyond the states, retention took only what they account for. Tails count markers, which may not be there yet; at
+    // least once, a marker may be the first beyond.
+    const struct cursor *c = &p->cursor;
+    bool plain = !e->config.exactly_once, known = p->committed_clock != INT64_MIN && c->swept >= c->clock;
+    bool beyond = plain || !known || p->committed > c->offset || p->committed_clock > c->clock;
     if (tail >= 0 && ((start > tail + plain && beyond) || tail > high + 1)) {
         snprintf(why->text, sizeof why->text,
                  "%s/%d holds offsets %" PRId64 " to %" PRId64 ", but the states account for it up to %" PRId64

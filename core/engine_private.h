@@ -1,8 +1,8 @@
 // What the rooms of the engine share. engine_new.c: what is configured; engine.c: rounds and assignments;
-// engine_take.c: taking a partition, the end of a replay; engine_step.c: events and deadlines; engine_publish.c:
-// outputs, transactions, decisions; engine_flush.c: the atomic write; engine_switch.c: another program. Their functions
-// return 0, or negative (fatal). A port that fails leaves its partition in doubt: it is dropped on the spot by
-// part_doubt (or part_halt), so after each call part_running tells whether to go on.
+// engine_take.c: taking a partition; engine_replay.c: the end of a replay; engine_step.c: events and deadlines;
+// engine_publish.c: outputs, transactions, decisions; engine_flush.c: the atomic write; engine_switch.c: another
+// program. Their functions return 0, or negative (fatal). A port that fails leaves its partition in doubt: it is
+// dropped on the spot by part_doubt (or part_halt), so after each call part_running tells whether to go on.
 #pragma once
 #include "cache.h"
 #include "engine.h"
@@ -149,6 +149,8 @@ void part_take(struct engine *e, struct part *p);
 // Whether the log still holds the offset. PORT_FENCED: it does not, says *why, for the first time; the second time the
 // partition is halted. Else a port_result.
 int part_log_reaches(struct engine *e, struct part *p, int64_t offset, struct why *why);
+
+// engine_replay.c
 int part_replay_end(struct engine *e, struct part *p); // goes live if the replay is over
 
 // engine_switch.c

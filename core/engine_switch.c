@@ -55,8 +55,9 @@ static void former_clear(struct former_stats *f)
 }
 
 // Whether the model may take over from what was at work; halts the partition if not.
-static int fits(struct engine *e, struct part *p, const struct model *m)
+static int fits(struct engine *e, struct part *p, int model)
 {
+    const struct model *m = engine_model(e, model);
     struct version *same = versions_find(&p->versions, m->name, m->version),
                    *last = versions_latest(&p->versions, m->name);
     if (same && (same->text_bytes != m->text_bytes || memcmp(same->text, m->text, m->text_bytes) != 0)) {
@@ -64,6 +65,11 @@ static int fits(struct engine *e, struct part *p, const struct model *m)
                   m->version, m->file);
         return 0;
     }
+    if (!last && p->cursor.customers[model] > 0)
+        part_halt(e, p,
+                  "Redis has %" PRIu64 " customers of model %s and no text of any version of it (:models): it was "
+                  "lost; start engaged with the former configuration, which puts it back, or restore it",
+                  p->cursor.customers[model], m->name);
     if (!last || last == same)
         return 0;
     int r = version_compile(last);
@@ -200,7 +206,7 @@ static int part_switch(struct engine *e, struct part *p, struct why *why)
     former_clear(&p->former);
     int r = e->ports.store->stats(e->ports.store_ctx, &p->key, former_stat, &p->former, why);
     for (int i = 0; r == PORT_OK && i < e->config.program->nmodels && p->state == PART_TAKING; i++)
-        r = fits(e, p, engine_model(e, i));
+        r = fits(e, p, i);
     if (r == PORT_OK && p->state == PART_TAKING) {
         bool journaled = switch_at_cursor(p) && !strcmp(p->published.program, e->config.program->digest);
         int64_t clock = p->cursor.clock;

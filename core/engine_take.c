@@ -193,21 +193,35 @@ static bool replay_wanted(const struct part *p)
            (s->any && (c->offset < s->offset || c->clock < s->clock));
 }
 
-// Losing the store's latest writes is harmless, losing single keys is not: the cursor's counts make it visible.
+static int lost(struct engine *e, struct part *p, struct why *why)
+{
+    size_t n = strlen(why->text);
+    snprintf(why->text + n, sizeof why->text - n, ": keys were lost or changed; restore it, or run engagectl rebuild");
+    return part_contradicts(e, p, why); // a former owner may have counted while the real one wrote
+}
+
+// Losing the store's latest writes is harmless, losing single keys is not: what the cursor counts makes it visible.
+// Deadlines could be computed anew from the states, but where their index was lost nobody knows what else was.
 static int all_there(struct engine *e, struct part *p, struct why *why)
 {
+    const struct cursor *c = &p->cursor;
+    if (c->lost_dues || c->lost_stats) {
+        snprintf(why->text, sizeof why->text,
+                 "Redis lacks %" PRId64 " entries of :due and %" PRId64 " of :stat that the last flush left",
+                 c->lost_dues, c->lost_stats);
+        return lost(e, p, why);
+    }
     for (int m = 0; m < e->config.program->nmodels; m++) {
-        uint64_t there = 0, want = p->cursor.customers[m];
-        int r = e->ports.store->count(e->ports.store_ctx, &p->key, m, p->cursor.buckets[m], &there, why);
+        uint64_t there = 0, want = c->customers[m];
+        int r = e->ports.store->count(e->ports.store_ctx, &p->key, m, c->buckets[m], &there, why);
         if (r != PORT_OK)
             return r;
         if (there == want)
             continue;
         snprintf(why->text, sizeof why->text,
-                 "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64
-                 ": keys were lost or changed; restore it, or run engagectl rebuild",
-                 there, engine_model(e, m)->name, want);
-        return part_contradicts(e, p, why); // a former owner may have counted while the real one wrote
+                 "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64, there,
+                 engine_model(e, m)->name, want);
+        return lost(e, p, why);
     }
     return PORT_OK;
 }
@@ -231,6 +245,25 @@ static void take_stat(void *arg, struct span field, int64_t value)
     for (size_t i = 0; i < x->e->nstats; i++)
         if (strlen(x->e->stat_names[i]) == field.n && !memcmp(x->e->stat_names[i], field.p, field.n))
             x->p->stats[i] = x->p->stats_stored[i] = value;
+}
+
+static int take_stats(struct engine *e, struct part *p, struct why *why)
+{
+    struct reading x = {.e = e, .p = p};
+    memset(p->stats, 0, 2 * e->nstats * sizeof *p->stats);
+    int r = e->ports.store->stats(e->ports.store_ctx, &p->key, take_stat, &x, why);
+    for (int m = 0; r == PORT_OK && m < e->config.program->nmodels; m++) {
+        int64_t n = 0, want = (int64_t)p->cursor.customers[m]; // each is in one stage
+        for (int i = 0; i < engine_model(e, m)->nstages; i++)
+            n += p->stats[e->stat_stage[m] + i];
+        if (n == want)
+            continue;
+        snprintf(why->text, sizeof why->text,
+                 "Redis counts %" PRId64 " customers in the stages of model %s (:stat), the cursor %" PRId64, n,
+                 engine_model(e, m)->name, want);
+        return lost(e, p, why);
+    }
+    return r;
 }
 
 // ---- the taking
@@ -263,10 +296,8 @@ static int claim(struct engine *e, struct part *p, bool *ret_empty, bool *ret_be
 
 static int begin_stepping(struct engine *e, struct part *p, struct why *why)
 {
-    struct reading x = {.e = e, .p = p};
-    memset(p->stats, 0, 2 * e->nstats * sizeof *p->stats);
-    int r = e->ports.store->stats(e->ports.store_ctx, &p->key, take_stat, &x, why);
-    if (r != PORT_OK)
+    int r = take_stats(e, p, why);
+    if (r != PORT_OK || p->state != PART_TAKING)
         return r;
     const struct cursor *c = &p->cursor;
     memcpy(p->buckets, c->buckets, sizeof p->buckets);

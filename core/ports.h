@@ -43,6 +43,8 @@ struct cursor {
     uint64_t customers[MODELS_MAX];
     struct tail tails[TOPICS_MAX];
     int ntails;
+    int64_t lost_dues, lost_stats; // out of a claim: entries of the deadlines' index and of the statistics that the
+                                   // last flush left and that are gone; negative: there are more
 };
 
 struct owner {
@@ -126,7 +128,8 @@ struct store_ops {
     // The first cursor of a partition, owned by `owner`; PORT_FENCED if there is one, or any sign of one, already.
     int (*create)(void *ctx, const struct part_key *p, const struct owner *owner, const struct cursor *c,
                   struct why *ret_why);
-    // Reads states in one round trip that ends with reading owner and n: not `owner`, or another n: PORT_FENCED.
+    // Reads states in one round trip that ends with reading owner and n: not `owner`, or another n: PORT_FENCED. So it
+    // is when deadlines or statistics are lost: the next claim says which.
     // Results live until the next call of the store.
     int (*load)(void *ctx, const struct part_key *p, const struct owner *owner, uint64_t n, struct load_item *items,
                 size_t nitems, struct why *ret_why);
@@ -134,7 +137,8 @@ struct store_ops {
     // *ret_next: the earliest score of those left out, or of all others; NEVER: none.
     int (*due)(void *ctx, const struct part_key *p, int64_t before, size_t max, struct due_bucket *ret, size_t *ret_n,
                int64_t *ret_next, struct why *ret_why);
-    // One atomic write, done only if owner and cursor->n are still those in the store.
+    // One atomic write, done only if owner and cursor->n are still those in the store, and nothing is lost, as above;
+    // else PORT_FENCED.
     int (*flush)(void *ctx, const struct part_key *p, const struct owner *owner, const struct flush *f,
                  struct why *ret_why);
     // All statistics of the partition, by callback.

@@ -1,6 +1,7 @@
 // A partition's cursor as the fields of its hash in Redis:
 //   owner n offset clock start partitions format program tail    buckets:MODEL customers:MODEL for each model
-// All but owner, program and tail are whole numbers; tail is "TOPIC=OFFSET" separated by blanks.
+// All but owner, program and tail are whole numbers; tail is "TOPIC=OFFSET" separated by blanks. Flushes add `sizes`,
+// "DUES STATS@N": how many entries :due and :stat had after flush N.
 #pragma once
 #include <hiredis/hiredis.h>
 

@@ -118,6 +118,8 @@ static int judge(const struct part_key *p, const redisReply *r, struct why *why)
                 second = redis_reply_span(r->element[2]);
     if (what.n == 6 && !memcmp(what.p, "FENCED", 6))
         return redis_fenced(p, first, second, why);
+    if (what.n == 4 && !memcmp(what.p, "LOST", 4))
+        return redis_lost(p, first, second, why);
     snprintf(why->text, sizeof(why->text),
              "Redis' %.*s holds %.*s customers, not as many as this daemon knows of: "
              "something else has written or deleted states, nothing was stored",

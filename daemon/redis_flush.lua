@@ -10,7 +10,9 @@
 -- many splits, and the length of each run as one byte; then, in this order:
 -- cursor, statistics; of each split: HLEN of the old bucket, how many move; the moved fields with their
 -- states; of each run: its fields with their states; dues to set (+inf: to remove) and to lower (score, member).
--- Returns OK, or {FENCED, owner, n} or {MISMATCH, bucket, HLEN}, with nothing written.
+-- Returns OK, or with nothing written: {FENCED, owner, n}, {MISMATCH, bucket, HLEN}, or {LOST, sizes as the last flush
+-- left them, sizes}. Sizes are how many deadlines and statistics there are: the cursor's field `sizes` holds them, with
+-- the n that they belong to, so that one which a former version has not kept up says nothing.
 local call = redis.call
 local cursor, due, stat = KEYS[1], KEYS[2], KEYS[3]
 local ncursor, nstat = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -32,12 +34,15 @@ local function take(n, command, key, option)
     end
 end
 
-local held = call('HMGET', cursor, 'owner', 'n')
+local held = call('HMGET', cursor, 'owner', 'n', 'sizes')
 if held[1] ~= ARGV[1] or held[2] ~= ARGV[2] then
     return {'FENCED', held[1] or '', held[2] or ''}
 end
-call('ZCARD', due)
-call('HLEN', stat)
+local sizes = call('ZCARD', due) .. ' ' .. call('HLEN', stat)
+local left = held[3] and string.match(held[3], '^(.*)@' .. held[2] .. '$')
+if left and left ~= sizes then
+    return {'LOST', left, sizes}
+end
 
 -- A bucket can be split twice in one flush, or right after it was made by a split: sizes are followed.
 local first_split = at + ncursor + nstat
@@ -89,11 +94,14 @@ for i = 1, string.len(runs) do
 end
 
 -- A bucket's score can be set, or removed as of now, and then lowered for what else is written to it. What is
--- to go goes last: a cluster's node that is handing a slot over refuses a key that is not there, and so one that
--- vanished for a moment would end the script midway. (A split makes a new key: there it does not even begin.)
+-- to go goes last, and is not asked for after that: a cluster's node that is handing a slot over refuses a key
+-- that is not there, and so one that vanished for a moment would end the script midway. (A split makes a new
+-- key: there it does not even begin.)
 take(nset, 'ZADD', due)
 take(nlower, 'ZADD', due, 'LT')
+local dues = call('ZCARD', due)
 if nset > 0 then
-    call('ZREMRANGEBYSCORE', due, '+inf', '+inf')
+    dues = dues - call('ZREMRANGEBYSCORE', due, '+inf', '+inf')
 end
+call('HSET', cursor, 'sizes', dues .. ' ' .. call('HLEN', stat) .. '@' .. call('HGET', cursor, 'n'))
 return 'OK'

@@ -23,6 +23,48 @@ static size_t load_run(const struct load_item *items, size_t i, size_t n)
     return end - i;
 }
 
+enum { HELD = 3 }; // commands at the end of each load
+
+static size_t put_held(struct resp *out, struct span tag)
+{
+    resp_command(out, 5);
+    resp_text(out, "HMGET");
+    redis_put_key(out, tag, ":cursor");
+    resp_text(out, "owner");
+    resp_text(out, "n");
+    resp_text(out, "sizes");
+    resp_command(out, 2);
+    resp_text(out, "ZCARD");
+    redis_put_key(out, tag, ":due");
+    resp_command(out, 2);
+    resp_text(out, "HLEN");
+    redis_put_key(out, tag, ":stat");
+    return HELD;
+}
+
+static bool span_is(struct span s, const char *text, size_t n)
+{
+    return s.n == n && !memcmp(s.p, text, n);
+}
+
+// What put_held asked for: whether owner and n are these, and deadlines and statistics as many as flush n left.
+static int check_held(redisReply *const *held, const struct part_key *p, const struct owner *owner, uint64_t n,
+                      struct why *why)
+{
+    char digits[U64_TEXT_MAX], sizes[2 * U64_TEXT_MAX];
+    struct span owner_now = redis_reply_span(held[0]->element[0]), n_now = redis_reply_span(held[0]->element[1]),
+                left = redis_reply_span(held[0]->element[2]);
+    size_t ndigits = u64_text(n, digits);
+    if (!span_is(owner_now, owner->text, strlen(owner->text)) || !span_is(n_now, digits, ndigits))
+        return redis_fenced(p, owner_now, n_now, why);
+    const char *at = left.n ? memchr(left.p, '@', left.n) : NULL;
+    if (!at || !span_is((struct span){at + 1, left.n - (size_t)(at + 1 - left.p)}, digits, ndigits))
+        return 0; // flushed by a former version, or not at all yet
+    left.n = (size_t)(at - left.p);
+    int nsizes = snprintf(sizes, sizeof(sizes), "%lld %lld", held[1]->integer, held[2]->integer);
+    return span_is(left, sizes, (size_t)nsizes) ? 0 : redis_lost(p, left, (struct span){sizes, (size_t)nsizes}, why);
+}
+
 // Returns how many commands there are.
 static size_t put_loads(struct redis_store *s, struct span tag, const struct load_item *items, size_t n)
 {
@@ -37,12 +79,7 @@ static size_t put_loads(struct redis_store *s, struct span tag, const struct loa
         for (size_t j = i; j < i + run && !whole; j++)
             resp_span(&s->out, redis_pack_id(items[j].customer, room));
     }
-    resp_command(&s->out, 4);
-    resp_text(&s->out, "HMGET");
-    redis_put_key(&s->out, tag, ":cursor");
-    resp_text(&s->out, "owner");
-    resp_text(&s->out, "n");
-    return commands + 1;
+    return commands + put_held(&s->out, tag);
 }
 
 // Makes room for the customers of all whole buckets among the answers, as pointers to it must not move.
@@ -117,14 +154,8 @@ int redis_store_load(void *ctx, const struct part_key *p, const struct owner *ow
     r = redis_ask(s, c, put_loads(s, redis_tag_of(part), items, nitems), ret_why);
     if (r)
         return r;
-    char digits[U64_TEXT_MAX];
-    size_t ndigits = u64_text(n, digits);
-    const redisReply *held = s->replies[s->nreplies - 1];
-    struct span held_owner = redis_reply_span(held->element[0]), held_n = redis_reply_span(held->element[1]);
-    if (held_owner.n != strlen(owner->text) || memcmp(held_owner.p, owner->text, held_owner.n) != 0 ||
-        held_n.n != ndigits || memcmp(held_n.p, digits, ndigits) != 0)
-        return redis_fenced(p, held_owner, held_n, ret_why);
-    return take_loads(s, items, nitems);
+    r = check_held(&s->replies[s->nreplies - HELD], p, owner, n, ret_why);
+    return r ? r : take_loads(s, items, nitems);
 }
 
 // ---- deadlines

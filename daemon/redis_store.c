@@ -191,6 +191,15 @@ int redis_fenced(const struct part_key *p, struct span owner, struct span n, str
     return PORT_FENCED;
 }
 
+int redis_lost(const struct part_key *p, struct span left, struct span sizes, struct why *ret_why)
+{
+    snprintf(ret_why->text, sizeof(ret_why->text),
+             "of %s/%d Redis holds \"%.*s\" deadlines and statistics, the last flush left \"%.*s\": keys were lost or "
+             "changed",
+             p->topic, p->partition, (int)sizes.n, sizes.p, (int)left.n, left.p);
+    return PORT_FENCED;
+}
+
 // ---- claim, create
 
 // The cursor, and other keys that a partition which was ever flushed has some of.
@@ -220,13 +229,16 @@ static int store_claim(void *ctx, const struct part_key *p, const struct owner *
     if (r)
         return r;
 
-    if (s->replies[0]->type == REDIS_REPLY_INTEGER) {
+    const redisReply *reply = s->replies[0];
+    if (reply->type == REDIS_REPLY_INTEGER) {
         *ret = (struct cursor){0};
-        *ret_empty = s->replies[0]->integer == 0;
-    } else if (redis_read_cursor(s->replies[0], s->o.models, s->o.nmodels, ret, NULL, ret_why)) {
+        *ret_empty = reply->integer == 0;
+    } else if (redis_read_cursor(reply->element[0], s->o.models, s->o.nmodels, ret, NULL, ret_why)) {
         return PORT_REFUSED;
     } else {
         *ret_empty = false;
+        ret->lost_dues = reply->element[1]->integer;
+        ret->lost_stats = reply->element[2]->integer;
     }
     part->run = redis_conn_run(c);
     return 0;

@@ -46,6 +46,8 @@ int redis_ask_hash(struct redis_store *s, const struct part_key *p, const char *
 int redis_run(struct redis_store *s, struct redis_conn *c, enum redis_script script, struct why *ret_why);
 // PORT_FENCED, with who owns the partition in *ret_why; no owner: there is no cursor.
 int redis_fenced(const struct part_key *p, struct span owner, struct span n, struct why *ret_why);
+// PORT_FENCED, with the sizes of :due and :stat that the last flush left, and those there are.
+int redis_lost(const struct part_key *p, struct span left, struct span sizes, struct why *ret_why);
 struct span redis_tag_of(const struct redis_part *p);
 struct span redis_reply_span(const redisReply *r); // p NULL: nil
 

@@ -114,6 +114,16 @@ void mem_cursor_clear(struct mem_part *p)
         free((char *)p->cursor.tails[i].topic);
     p->cursor = (struct cursor){0};
     p->owner = (struct owner){0};
+    p->dues_left = p->stats_left = -1;
+}
+
+int64_t mem_dues(const struct mem_part *p)
+{
+    int64_t n = 0;
+    for (int m = 0; m < MODELS_MAX; m++)
+        for (size_t b = 0; b < p->nbuckets[m]; b++)
+            n += p->buckets[m][b].due != NEVER;
+    return n;
 }
 
 void mem_cursor_put(struct mem_part *p, const struct cursor *c, const struct owner *owner, uint64_t n)
@@ -129,37 +139,58 @@ void mem_cursor_put(struct mem_part *p, const struct cursor *c, const struct own
     p->owner = next_owner;
 }
 
+bool mem_bucket_clear(struct mem_bucket *b)
+{
+    bool any = b->n > 0;
+    while (b->n > 0)
+        field_free(&b->v[--b->n]);
+    free(b->v);
+    b->v = NULL;
+    return any;
+}
+
+bool mem_stats_clear(struct mem_part *p)
+{
+    bool any = p->nstats > 0;
+    while (p->nstats > 0)
+        free(p->stats[--p->nstats].field);
+    free(p->stats);
+    p->stats = NULL;
+    return any;
+}
+
+bool mem_models_clear(struct mem_part *p)
+{
+    bool any = p->nmodels > 0;
+    for (; p->nmodels > 0; p->nmodels--) {
+        free((char *)p->models[p->nmodels - 1].name.p);
+        free((char *)p->models[p->nmodels - 1].text.p);
+    }
+    free(p->models);
+    p->models = NULL;
+    return any;
+}
+
 void mem_part_clear(struct mem_part *p)
 {
     mem_cursor_clear(p);
     for (int m = 0; m < MODELS_MAX; m++) {
-        for (size_t b = 0; b < p->nbuckets[m]; b++) {
-            for (size_t i = 0; i < p->buckets[m][b].n; i++)
-                field_free(&p->buckets[m][b].v[i]);
-            free(p->buckets[m][b].v);
-        }
+        for (size_t b = 0; b < p->nbuckets[m]; b++)
+            mem_bucket_clear(&p->buckets[m][b]);
         free(p->buckets[m]);
         p->buckets[m] = NULL;
         p->nbuckets[m] = 0;
     }
-    for (size_t i = 0; i < p->nstats; i++)
-        free(p->stats[i].field);
-    free(p->stats);
-    p->stats = NULL;
-    p->nstats = 0;
-    for (size_t i = 0; i < p->nmodels; i++) {
-        free((char *)p->models[i].name.p);
-        free((char *)p->models[i].text.p);
-    }
-    free(p->models);
-    p->models = NULL;
-    p->nmodels = 0;
+    mem_stats_clear(p);
+    mem_models_clear(p);
 }
 
 void mem_part_copy(struct mem_part *to, const struct mem_part *from)
 {
     if (from->cursor.exists)
         mem_cursor_put(to, &from->cursor, &from->owner, from->cursor.n);
+    to->dues_left = from->dues_left;
+    to->stats_left = from->stats_left;
     for (size_t i = 0; i < from->nstats; i++)
         mem_stat_put(to, from->stats[i].field, from->stats[i].value);
     for (size_t i = 0; i < from->nmodels; i++)

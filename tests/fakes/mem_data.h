@@ -25,6 +25,7 @@ struct mem_part {
     int32_t partition;
     struct cursor cursor; // its tails' topics are owned
     struct owner owner;
+    int64_t dues_left, stats_left; // deadlines and statistics after the last flush; -1: there was none
     struct mem_bucket *buckets[MODELS_MAX];
     size_t nbuckets[MODELS_MAX];
     struct mem_stat *stats;
@@ -48,3 +49,9 @@ void mem_cursor_put(struct mem_part *p, const struct cursor *c, const struct own
 void mem_cursor_clear(struct mem_part *p);
 void mem_part_copy(struct mem_part *to, const struct mem_part *from); // to: empty
 void mem_part_clear(struct mem_part *p);
+// How many buckets have a deadline.
+int64_t mem_dues(const struct mem_part *p);
+// Forgets the key of a bucket, or of something else than states, as if DEL did it. Whether anything was there.
+bool mem_bucket_clear(struct mem_bucket *b);
+bool mem_stats_clear(struct mem_part *p);
+bool mem_models_clear(struct mem_part *p);

@@ -13,6 +13,7 @@ struct mem_store {
     struct mem_part **parts; // never fewer: clients know them by index
     size_t nparts;
     uint64_t run;
+    bool blind;
 };
 
 struct mem_client {
@@ -60,6 +61,7 @@ static struct mem_part *part_of(struct mem_store *s, const struct part_key *p)
         s->parts = mem_grow(s->parts, i + 1, sizeof(*s->parts));
         s->parts[i] = mem_grow(NULL, 1, sizeof(struct mem_part));
         *s->parts[i] = (struct mem_part){.topic = mem_copy_text(p->topic), .partition = p->partition};
+        mem_part_clear(s->parts[i]);
         s->nparts++;
     }
     return s->parts[i];
@@ -127,12 +129,45 @@ void mem_store_restore(struct mem_store *s, const struct mem_store *from)
     mem_store_restart(s);
 }
 
-void mem_store_lose(struct mem_store *s, const struct part_key *p, bool all)
+void mem_store_blind(struct mem_store *s)
 {
-    if (all)
-        mem_part_clear(part_of(s, p));
-    else
-        mem_cursor_clear(part_of(s, p));
+    s->blind = true;
+}
+
+// Of the buckets that hold somebody, or have a deadline, the one at `which`, or the last; NULL: there is none.
+static struct mem_bucket *occupied(struct mem_part *p, bool due, uint64_t which)
+{
+    struct mem_bucket *found = NULL;
+    uint64_t n = 0;
+    for (int m = 0; m < MODELS_MAX; m++)
+        for (size_t b = 0; b < p->nbuckets[m] && n <= which; b++)
+            if (due ? p->buckets[m][b].due != NEVER : p->buckets[m][b].n > 0) {
+                found = &p->buckets[m][b];
+                n++;
+            }
+    return found;
+}
+
+bool mem_store_lose(struct mem_store *s, const struct part_key *key, enum mem_loss loss, uint64_t which)
+{
+    struct mem_part *p = part_of(s, key);
+    struct mem_bucket *b;
+    bool any = p->cursor.exists;
+    switch (loss) {
+    case LOSE_ALL: mem_part_clear(p); return any;
+    case LOSE_CURSOR: mem_cursor_clear(p); return any;
+    case LOSE_STATS: return mem_stats_clear(p);
+    case LOSE_MODELS: return mem_models_clear(p);
+    case LOSE_BUCKET: return (b = occupied(p, false, which)) && mem_bucket_clear(b);
+    case LOSE_DUE:
+    case LOSE_DUES:
+        any = (b = occupied(p, true, which));
+        for (; b; b = loss == LOSE_DUES ? occupied(p, true, 0) : NULL)
+            b->due = NEVER;
+        return any;
+    case LOSSES: break;
+    }
+    return false;
 }
 
 struct cursor mem_store_cursor(const struct mem_store *s, const struct part_key *p)
@@ -207,6 +242,12 @@ static bool any_sign(const struct mem_part *p)
     return false;
 }
 
+// Deadlines and statistics are as many as the last flush left.
+static bool is_whole(const struct mem_client *c, const struct mem_part *p)
+{
+    return p->dues_left < 0 || c->s->blind || (p->dues_left == mem_dues(p) && p->stats_left == (int64_t)p->nstats);
+}
+
 static int claim(void *ctx, const struct part_key *key, const struct owner *owner, struct cursor *ret, bool *ret_empty,
                  struct why *ret_why)
 {
@@ -222,6 +263,9 @@ static int claim(void *ctx, const struct part_key *key, const struct owner *owne
         return end(c, fails);
     *ret_empty = !any_sign(p);
     *ret = p->cursor;
+    bool whole = is_whole(c, p);
+    ret->lost_dues = whole ? 0 : p->dues_left - mem_dues(p);
+    ret->lost_stats = whole ? 0 : p->stats_left - (int64_t)p->nstats;
     for (int i = 0; i < ret->ntails; i++)
         ret->tails[i].topic = result_keep(c, mem_copy_text(ret->tails[i].topic));
     return 0;
@@ -258,6 +302,8 @@ static int load(void *ctx, const struct part_key *key, const struct owner *owner
         return r;
     if (!mine(p, owner, n))
         return why_not(ret_why, PORT_FENCED, "owner or n are others'");
+    if (!is_whole(c, p))
+        return why_not(ret_why, PORT_FENCED, "deadlines or statistics are lost");
     if (fails)
         return end(c, fails);
     for (size_t i = 0; i < nitems; i++) {
@@ -363,6 +409,8 @@ static int flush(void *ctx, const struct part_key *key, const struct owner *owne
         return r;
     if (!mine(p, owner, f->cursor->n))
         return why_not(ret_why, PORT_FENCED, "owner or n are others'");
+    if (!is_whole(c, p))
+        return why_not(ret_why, PORT_FENCED, "deadlines or statistics are lost");
     for (size_t i = 0; i < f->nsplits; i++) {
         const struct flush_split *s = &f->splits[i];
         if (size_after(p, f, i, s->model, s->from) != s->expected || size_after(p, f, i, s->model, s->to) != 0)
@@ -377,6 +425,8 @@ static int flush(void *ctx, const struct part_key *key, const struct owner *owne
     for (size_t i = 0; i < f->nstats; i++)
         mem_stat_put(p, f->stats[i].field, f->stats[i].value);
     mem_cursor_put(p, f->cursor, owner, f->cursor->n + 1);
+    p->dues_left = mem_dues(p);
+    p->stats_left = (int64_t)p->nstats;
     return end(c, fails);
 }
 

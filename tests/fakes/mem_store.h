@@ -43,8 +43,12 @@ void mem_client_fail(struct mem_client *c, int ops, int countdown, int result, b
 void mem_store_restore(struct mem_store *s, const struct mem_store *from);
 // The same data by another process: a restart that lost nothing.
 void mem_store_restart(struct mem_store *s);
-// A partition's cursor is lost, or with it all else of the partition.
-void mem_store_lose(struct mem_store *s, const struct part_key *p, bool all);
+// A partition's keys are lost: all of them, or one: of the buckets that hold somebody, or of the deadlines, that at
+// `which`, or the last. Whether there was anything to lose.
+enum mem_loss { LOSE_ALL, LOSE_CURSOR, LOSE_BUCKET, LOSE_DUE, LOSE_DUES, LOSE_STATS, LOSE_MODELS, LOSSES };
+bool mem_store_lose(struct mem_store *s, const struct part_key *p, enum mem_loss loss, uint64_t which);
+// Claims, loads and flushes no longer see that deadlines or statistics are lost.
+void mem_store_blind(struct mem_store *s);
 
 // ---- looking in
 

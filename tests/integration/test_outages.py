@@ -182,6 +182,18 @@ def delete_a_bucket(app):
         assert app.servers.redis.delete(app.key(partition, "b:lifecycle:0")) == 1
 
 
+def delete_keys(rest):
+    def delete(app):
+        for partition in range(app.partitions):
+            assert app.servers.redis.delete(app.key(partition, rest)) == 1
+    return delete
+
+
+def delete_a_deadline(app):
+    for partition in range(app.partitions):
+        assert app.servers.redis.zpopmax(app.key(partition, "due"))
+
+
 def damage_states(app):
     for partition in range(app.partitions):
         for key in app.servers.redis.scan_iter(app.key(partition, "b:*")):
@@ -212,6 +224,9 @@ DAMAGES = {
     "Redis wiped": (wipe, "Redis has nothing of this partition"),
     "cursors deleted": (delete_cursors, "no cursor"),
     "a bucket deleted": (delete_a_bucket, "customers"),
+    "deadlines deleted": (delete_keys("due"), "of :due and 0 of :stat"),
+    "a deadline deleted": (delete_a_deadline, "Redis lacks 1 entries of :due and 0 of :stat"),
+    "statistics deleted": (delete_keys("stat"), "Redis lacks 0 entries of :due and"),
     "states damaged": (damage_states, "is damaged"),
     "unread events deleted": (delete_events, "the events in between are gone"),
 }
@@ -244,6 +259,20 @@ def test_redis_wiped_while_running(make_app, servers, rng):
     load = Load(app, rng)
     servers.redis.flushall()
     daemon.says("partition halted: Redis has nothing of this partition", times=app.partitions)
+    load.flow.finish(enough=True)
+    daemon.stop()
+    assert_as_far_as_it_goes(app)
+
+
+@pytest.mark.parametrize("rest", ["due", "stat"])
+def test_deleted_while_running(make_app, rng, rest):
+    """Deadlines or statistics go under load: as above, at once."""
+    app = make_app(MODEL)
+    daemon = app.start_live()
+    load = Load(app, rng)
+    load.stored()
+    delete_keys(rest)(app)
+    daemon.says("partition halted: Redis lacks", times=app.partitions)
     load.flow.finish(enough=True)
     daemon.stop()
     assert_as_far_as_it_goes(app)

@@ -14,6 +14,8 @@ void checks_redis_changed(int partition);                             // its dat
 void checks_halted(int partition, const char *reason);
 void checks_offsets_expired(int partition);
 void checks_damaged(int partition, const char *what); // it may halt from now on
+void checks_lost(int partition, const char *what);    // it must halt, once it is taken again
+bool checks_has_lost(int partition);
 struct worker;
 void checks_limits(const struct worker *w);                   // after a round
 void checks_flush_size(int partition, const struct flush *f); // as it is accepted

@@ -48,6 +48,17 @@ void checks_give_up(int partition, const char *what)
     checks.parts[partition].given_up = true;
 }
 
+void checks_lost(int partition, const char *what)
+{
+    checks_damaged(partition, what);
+    checks.parts[partition].lost = true;
+}
+
+bool checks_has_lost(int partition)
+{
+    return checks.parts[partition].lost;
+}
+
 bool checks_poisoned(struct span key)
 {
     if (sim.plan.poison < 0 || customer_of(key) != sim.plan.poison)

@@ -141,25 +141,43 @@ static void failover(void)
     }
 }
 
-static void lose(bool all)
+static void lose(enum mem_loss loss)
 {
     int p = some_partition();
-    struct part_key key = {topic_names[T_EVENTS], p};
-    if (!mem_store_cursor(redis, &key).exists)
+    if (!mem_store_lose(redis, &(struct part_key){topic_names[T_EVENTS], p}, loss, 0))
         return;
-    mem_store_lose(redis, &key, all);
-    checks_damaged(p, all ? "redis loses all of it" : "redis loses its cursor");
+    checks_damaged(p, loss == LOSE_ALL ? "redis loses all of it" : "redis loses its cursor");
     checks_redis_changed(p);
 }
 
 static void lose_all(void)
 {
-    lose(true);
+    lose(LOSE_ALL);
 }
 
 static void lose_cursor(void)
 {
-    lose(false);
+    lose(LOSE_CURSOR);
+}
+
+// Deadlines and statistics are missed by whoever reads or writes next, customers when the partition is taken: so they
+// go while nobody is at work. Replicas lose what their master loses.
+static void lose_key(void)
+{
+    static const enum mem_loss losses[] = {LOSE_BUCKET, LOSE_DUE, LOSE_DUES, LOSE_STATS};
+    int p = some_partition();
+    enum mem_loss loss = losses[below(4)];
+    struct part_key key = {topic_names[T_EVENTS], p};
+    if (!mem_store_cursor(redis, &key).exists || !mem_store_lose(redis, &key, loss, below(8)))
+        return;
+    while (nsnapshots > 0)
+        mem_store_free(snapshots[--nsnapshots]);
+    for (struct worker *w = workers_first(); w && loss == LOSE_BUCKET; w = w->next)
+        if (!w->ended && !w->dead)
+            worker_kill(w);
+    checks_lost(p, loss == LOSE_BUCKET  ? "redis loses some of its customers"
+                   : loss == LOSE_STATS ? "redis loses its statistics"
+                                        : "redis loses some of its deadlines");
 }
 
 // ---- a new version: one daemon after the other, some of them much later, some in a crash
@@ -278,6 +296,7 @@ void faults_begin(void)
     begin(failover, p->failover);
     begin(lose_all, p->lose_all);
     begin(lose_cursor, p->lose_cursor);
+    begin(lose_key, p->lose_key);
     begin(expire, p->expire);
     begin(truncate_read, p->truncate_read);
     begin(truncate_any, p->truncate);

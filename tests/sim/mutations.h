@@ -17,4 +17,6 @@
     X(SPLIT_FORGETS, "a split leaves a customer behind in the old bucket") \
     X(EVICT_UNFLUSHED, "the cache evicts customers that are not flushed") \
     X(SWITCH_EARLY, "the program is changed though a replay is not over") \
-    X(JOURNAL_IGNORED, "a replay does not follow the clock's advances")
+    X(JOURNAL_IGNORED, "a replay does not follow the clock's advances") \
+    X(SIZES_UNCOUNTED, "it is not seen that deadlines or statistics are lost") \
+    X(CUSTOMERS_UNCOUNTED, "customers are not counted when a partition is taken")

@@ -38,7 +38,7 @@ struct plan {
     int crash, stop, freeze, replace, kafka_down, redis_down, kafka_cut, redis_cut, failover, clock_jump;
     int expire, truncate_read, bounce; // truncate_read: what nobody needs any more; bounce: a member goes
     // destructive: partitions may halt
-    int lose_all, lose_cursor, truncate, hang;
+    int lose_all, lose_cursor, lose_key, truncate, hang;
     bool skew, small_dead_letters;
     bool blind; // Redis does not show that another server answers
     int poison; // customer with transitions too large to publish; -1: none

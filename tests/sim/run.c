@@ -109,6 +109,13 @@ static void stop_all(void)
 static void calm(void)
 {
     faults_stop();
+    bool lost = false;
+    for (int p = 0; p < sim.plan.partitions; p++)
+        lost |= checks_has_lost(p);
+    if (lost && !sim.plan.upgrade) { // what is lost must be seen when a partition is taken
+        stop_all();
+        supervise(true);
+    }
     for (int program = sim.plan.upgrade ? 0 : PROGRAMS; program < PROGRAMS; program++) {
         stop_all();
         sim.upgraded = program > 0;

@@ -31,6 +31,7 @@ struct known {
         bool may_halt, given_up, started; // started: the journal's first entry is there
         bool forgot;
         int started_by; // program of that entry; valid if it is a `start`
+        bool lost;      // a key is, and it must halt
     } parts[PARTS_MAX];
 };
 extern struct known checks;

@@ -201,6 +201,8 @@ static void run_count(struct call *call)
 {
     struct store_call *c = (struct store_call *)call;
     c->result = mem_store_ops.count(c->client, &c->key, c->model, c->buckets, c->count, &c->why);
+    if (c->result == PORT_OK && sim.plan.mutation == MUTATE_CUSTOMERS_UNCOUNTED)
+        *c->count = mem_store_cursor(redis, &c->key).customers[c->model];
 }
 
 static int store_count(void *ctx, const struct part_key *p, int model, uint64_t buckets, uint64_t *ret,

@@ -237,6 +237,8 @@ void workers_begin(void)
     memset(skew, 0, sizeof skew);
     memset(installed, 0, sizeof installed);
     redis = mem_store_new();
+    if (sim.plan.mutation == MUTATE_SIZES_UNCOUNTED)
+        mem_store_blind(redis);
     supervised = true;
     look_after(NULL);
     group_watch();

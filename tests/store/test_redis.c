@@ -67,6 +67,7 @@ START_TEST(test_layout)
         {"tail", "shop.transitions=5 shop.journal=1"},
         {"buckets:value", "16"},
         {"customers:lifecycle", "0"},
+        {"sizes", "1 1@1"},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         r = redis_server_ask(&w.server, "HGET {shop:clicks:3}:cursor %s", fields[i][0]);
@@ -84,6 +85,35 @@ START_TEST(test_layout)
     redis_server_do(&w.server, "HDEL {shop:clicks:3}:cursor program");
     ck_assert_int_eq(claim(&w, &why), PORT_REFUSED);
     check_why(&why, "no field program");
+    world_close(&w);
+}
+END_TEST
+
+// A former version flushes without `sizes`, or leaves those of an earlier flush: they say nothing.
+START_TEST(test_sizes_of_a_former_version)
+{
+    struct world w;
+    struct why why;
+    world_open(&w, WORLD_REDIS, NULL);
+    struct cursor c = world_begin(&w, w.a, &ALICE);
+    struct flush_due dues[] = {{.bucket = 1, .at = 5}, {.bucket = 2, .at = 7}};
+    struct flush f = {.cursor = &c, .dues = dues, .ndues = 2};
+    static const char *const commands[] = {"HINCRBY {shop:clicks:3}:cursor n 1", "HDEL {shop:clicks:3}:cursor sizes"};
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
+        redis_server_do(&w.server, commands[i]);
+        redis_server_do(&w.server, "ZREM {shop:clicks:3}:due lifecycle:1");
+        c = world_claim(&w, w.a, &ALICE);
+        ck_assert_int_eq(c.lost_dues, 0);
+        ck_assert_int_eq(w.ops->load(w.a, &P, &ALICE, c.n, NULL, 0, &why), 0);
+        ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, NULL, 0), 0);
+        redis_server_do(&w.server, "ZREM {shop:clicks:3}:due lifecycle:2");
+        c = world_claim(&w, w.a, &ALICE);
+        ck_assert_int_eq(c.lost_dues, 1);
+        ck_assert_int_eq(w.ops->load(w.a, &P, &ALICE, c.n, NULL, 0, &why), PORT_FENCED);
+        check_why(&why, "Redis holds \"0 0\" deadlines and statistics, the last flush left \"1 0\"");
+        redis_server_do(&w.server, "ZADD {shop:clicks:3}:due 7 lifecycle:2");
+    }
     world_close(&w);
 }
 END_TEST
@@ -388,6 +418,7 @@ int main(void)
     Suite *s = suite_create("redis");
     TCase *t = tcase_create("store");
     tcase_add_test(t, test_layout);
+    tcase_add_test(t, test_sizes_of_a_former_version);
     tcase_add_test(t, test_other_models_are_passed_over);
     tcase_add_loop_test(t, test_refused_flush_writes_nothing, 0, REFUSALS);
     tcase_add_test(t, test_scripts_are_loaded_again);

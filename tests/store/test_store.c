@@ -105,13 +105,55 @@ START_TEST(test_a_lost_cursor_is_noticed)
     struct cursor c = world_begin(&w, w.a, &ALICE);
     struct flush_write put = {.model = 1, .bucket = 2, .customer = SPAN("c-1"), .state = SPAN("s")};
     ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, &put, 1), 0);
-    world_lose(&w, false);
+    world_lose(&w, LOSE_CURSOR);
     ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, &put, 1), PORT_FENCED);
     ck_assert_int_eq(w.ops->claim(w.a, &P, &ALICE, &got, &empty, &why), 0);
     ck_assert(!got.exists && !empty);
-    world_lose(&w, true);
+    world_lose(&w, LOSE_ALL);
     ck_assert_int_eq(w.ops->claim(w.a, &P, &ALICE, &got, &empty, &why), 0);
     ck_assert(!got.exists && empty);
+    world_close(&w);
+}
+END_TEST
+
+// Each loss fences, so that nothing builds on it, until a claim says what it is; and so does every later one.
+START_TEST(test_lost_deadlines_and_statistics_are_noticed)
+{
+    static const struct {
+        enum mem_loss loss;
+        int64_t dues, stats;
+    } rows[] = {{LOSE_DUE, 1, 0}, {LOSE_DUES, 2, 0}, {LOSE_STATS, 0, 3}};
+    struct world w;
+    struct why why;
+    world_open(&w, _i, NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct cursor c = world_begin(&w, w.a, &ALICE);
+        ck_assert(!c.lost_dues && !c.lost_stats);
+        struct flush_due dues[] = {{.bucket = 0, .at = 5}, {.bucket = 1, .at = 7}, {.bucket = 2, .at = 9},
+                                   {.bucket = 2, .at = NEVER}};
+        struct flush_stat stats[] = {{"lifecycle:stage:a", 3}, {"lifecycle:stage:b", 0}, {"lifecycle:rule:x", 1}};
+        struct flush f = {.cursor = &c, .dues = dues, .ndues = 3, .stats = stats, .nstats = 3};
+        ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
+        c.n++;
+        f = (struct flush){.cursor = &c, .dues = &dues[3], .ndues = 1};
+        ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), 0);
+        c = world_claim(&w, w.a, &ALICE);
+        ck_assert(c.n == 2 && !c.lost_dues && !c.lost_stats);
+        ck_assert_int_eq(world_write(&w, w.a, &ALICE, &c, NULL, 0), 0);
+        ck_assert_int_eq(w.ops->load(w.a, &P, &ALICE, c.n, NULL, 0, &why), 0);
+        world_lose(&w, rows[i].loss);
+        ck_assert_int_eq(w.ops->load(w.a, &P, &ALICE, c.n, NULL, 0, &why), PORT_FENCED);
+        for (int again = 0; again < 2; again++) {
+            f = (struct flush){.cursor = &c, .dues = dues, .ndues = 2, .stats = stats, .nstats = 3};
+            ck_assert_int_eq(w.ops->flush(w.a, &P, &ALICE, &f, &why), PORT_FENCED);
+            ck_assert(*why.text);
+            c = world_claim(&w, w.a, &ALICE);
+            ck_assert_int_eq(c.n, 3);
+            ck_assert_int_eq(c.lost_dues, rows[i].dues);
+            ck_assert_int_eq(c.lost_stats, rows[i].stats);
+        }
+        world_lose(&w, LOSE_ALL);
+    }
     world_close(&w);
 }
 END_TEST
@@ -366,6 +408,7 @@ int main(void)
     tcase_add_loop_test(t, test_claim_fences_the_former_owner, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_flush_and_load_want_the_right_n, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_a_lost_cursor_is_noticed, 0, WORLD_KINDS);
+    tcase_add_loop_test(t, test_lost_deadlines_and_statistics_are_noticed, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_another_server_fences_each_partition_once, 0, WORLD_CLUSTER);
     tcase_add_loop_test(t, test_load_gives_back_what_was_flushed, 0, WORLD_KINDS);
     tcase_add_loop_test(t, test_load_of_nothing_still_checks_the_owner, 0, WORLD_KINDS);

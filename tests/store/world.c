@@ -104,14 +104,21 @@ void world_close(struct world *w)
         redis_server_stop(&w->server);
 }
 
-void world_lose(struct world *w, bool all)
+void world_lose(struct world *w, enum mem_loss loss)
 {
+    static const char *const commands[LOSSES] = {
+        [LOSE_ALL] = "FLUSHALL",
+        [LOSE_CURSOR] = "DEL {shop:clicks:3}:cursor",
+        [LOSE_BUCKET] = "DEL {shop:clicks:3}:b:lifecycle:0",
+        [LOSE_DUE] = "ZREM {shop:clicks:3}:due lifecycle:0",
+        [LOSE_DUES] = "DEL {shop:clicks:3}:due",
+        [LOSE_STATS] = "DEL {shop:clicks:3}:stat",
+        [LOSE_MODELS] = "DEL {shop:clicks:3}:models",
+    };
     if (w->kind == WORLD_MEMORY)
-        mem_store_lose(w->mem, &P, all);
-    else if (all)
-        redis_server_do(&w->server, "FLUSHALL");
+        mem_store_lose(w->mem, &P, loss, 0);
     else
-        redis_server_do(&w->server, "DEL {shop:clicks:3}:cursor");
+        redis_server_do(&w->server, commands[loss]);
 }
 
 void world_restart(struct world *w)

@@ -35,8 +35,8 @@ void world_open(struct world *w, enum world_kind kind, const char *const *args);
 void world_close(struct world *w);
 // Another client of a Redis world at another URL (NULL: the world's own); freed by redis_store_free.
 struct redis_store *world_client(struct world *w, const char *url);
-// The cursor of P is lost, or all of P.
-void world_lose(struct world *w, bool all);
+// A key of P is lost, or all of P; of buckets, bucket 0 of the first model that has one.
+void world_lose(struct world *w, enum mem_loss loss);
 // Another process serves the same data. Not of a cluster world.
 void world_restart(struct world *w);
 

@@ -335,6 +335,108 @@ START_TEST(due_by_the_former_program)
 }
 END_TEST
 
+// ---- keys that are lost
+
+// An engine that has flushed a customer who has moved and has a deadline.
+static struct world *world_with_a_deadline(void)
+{
+    struct world *w = world_new(MODEL("1", ", {name: s, from: two, to: one, after: 9d}"));
+    start(w, 1);
+    two_events(w, 0, "x");
+    world_run(w, 20);
+    ck_assert_int_eq(world_part(w, 0).cursor, 2);
+    return w;
+}
+
+static const struct {
+    enum mem_loss loss;
+    const char *note;
+} losses[] = {
+    {LOSE_BUCKET, "Redis holds 0 customers of model m, the cursor counts 1"},
+    {LOSE_DUES, "Redis lacks 1 entries of :due and 0 of :stat"},
+    {LOSE_STATS, "Redis lacks 0 entries of :due and 2 of :stat"},
+};
+enum { LOSSES_SEEN_AT_WORK = 1 }; // the first in losses
+
+static void check_halted(struct world *w, const char *note)
+{
+    ck_assert_int_eq(world_part(w, 0).state, PART_HALTED);
+    ck_assert_ptr_nonnull(strstr(w->notes, "0: partition halted: "));
+    ck_assert_msg(strstr(w->notes, note), "no \"%s\": %s", note, w->notes);
+    ck_assert_uint_eq(w->n[MOVES][0], 1);
+}
+
+START_TEST(lost_while_away)
+{
+    struct world *w = world_with_a_deadline();
+    world_kill(w);
+    ck_assert(mem_store_lose(w->store, &(struct part_key){topic_names[EVENTS], 0}, losses[_i].loss, 0));
+    two_events(w, 0, "x");
+    start(w, 1);
+    world_run(w, 50);
+    check_halted(w, losses[_i].note);
+    world_free(w);
+}
+END_TEST
+
+// At work these two are missed by the next look, with nothing to read.
+START_TEST(lost_while_idle)
+{
+    struct world *w = world_with_a_deadline();
+    ck_assert(mem_store_lose(w->store, &(struct part_key){topic_names[EVENTS], 0}, losses[_i].loss, 0));
+    world_run(w, 600); // 12 s
+    check_halted(w, losses[_i].note);
+    world_free(w);
+}
+END_TEST
+
+// Each customer is in one stage: another sum is a loss, too.
+START_TEST(other_counts)
+{
+    struct world *w = world_that_moved();
+    struct part_key p = {topic_names[EVENTS], 0};
+    struct owner owner = mem_store_owner(w->store, &p);
+    struct cursor c = mem_store_cursor(w->store, &p);
+    struct flush_stat stat = {"m:stage:one", 1};
+    struct flush f = {.cursor = &c, .stats = &stat, .nstats = 1};
+    struct why why;
+    ck_assert_int_eq(mem_store_ops.flush(w->client, &p, &owner, &f, &why), 0);
+    world_kill(w);
+    start(w, 1);
+    world_run(w, 50);
+    check_halted(w, "Redis counts 2 customers in the stages of model m (:stat), the cursor 1");
+    world_free(w);
+}
+END_TEST
+
+// The texts of models are put back by the program at work; those of former versions are gone with their states.
+START_TEST(lost_models)
+{
+    struct part_key p = {topic_names[EVENTS], 0};
+    struct world *w = world_that_moved();
+    world_kill(w);
+    ck_assert(mem_store_lose(w->store, &p, LOSE_MODELS, 0));
+    start_with(w, MODEL("2", ""));
+    world_run(w, 20);
+    check_halted(w, "Redis has 1 customers of model m and no text of any version of it (:models)");
+    ck_assert_uint_eq(w->n[JOURNAL][0], 1); // no change of program
+    start_with(w, MODEL("1", ""));
+    world_run(w, 20);
+    ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
+    start_with(w, MODEL("2", ""));
+    world_run(w, 20);
+    ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
+
+    world_kill(w);
+    ck_assert(mem_store_lose(w->store, &p, LOSE_MODELS, 0));
+    two_events(w, 0, "x");
+    start(w, 1);
+    world_run(w, 20);
+    check_halted(w, "version 1) cannot be read: it is damaged, or the text of that version is lost");
+    world_free(w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
@@ -351,6 +453,10 @@ int main(void)
     tcase_add_test(t, away_deadlines);
     tcase_add_test(t, away_store);
     tcase_add_test(t, due_by_the_former_program);
+    tcase_add_loop_test(t, lost_while_away, 0, sizeof losses / sizeof losses[0]);
+    tcase_add_loop_test(t, lost_while_idle, LOSSES_SEEN_AT_WORK, sizeof losses / sizeof losses[0]);
+    tcase_add_test(t, other_counts);
+    tcase_add_test(t, lost_models);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

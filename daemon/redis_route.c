@@ -2,10 +2,12 @@
 // been replaced ends its connections or refuses writes, both of which drop the connection and so lead here.
 #include "redis_route.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "error.h"
 #include "redis_cluster.h"
+#include "redis_tls.h"
 
 struct redis_route {
     const struct redis_options *o;
@@ -49,6 +51,38 @@ static void cleanup_reply(redisReply **r)
     freeReplyObject(*r);
 }
 
+__attribute__((format(printf, 3, 4))) static int no_use(const struct redis_host *at, struct why *why, const char *fmt,
+                                                        ...)
+{
+    int n = snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d ", at->name, at->port);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why->text + n, sizeof(why->text) - (size_t)n, fmt, args);
+    va_end(args);
+    return PORT_AWAY;
+}
+
+// Over TLS where Redis is reached so, with what the Sentinel wants of its own. 0, or PORT_AWAY.
+static int greet_sentinel(const struct redis_url *u, const struct redis_host *at, redisContext *c, struct why *why)
+{
+    struct why tls = {0};
+    if (c->err)
+        return no_use(at, why, "gave no answer: %.100s", c->errstr);
+    int r = redis_url_tls(u) ? redis_tls_start(c, at->name, u->ca, &tls) : 0;
+    if (r)
+        return r < 0 ? r : no_use(at, why, "is of no use: %s", tls.text);
+    if (!u->sentinel_password)
+        return 0;
+    _cleanup_(cleanup_reply) redisReply *reply =
+        u->sentinel_user ? redisCommand(c, "AUTH %s %s", u->sentinel_user, u->sentinel_password)
+                         : redisCommand(c, "AUTH %s", u->sentinel_password);
+    if (!reply)
+        return no_use(at, why, "gave no answer: %.100s", c->errstr);
+    if (reply->type == REDIS_REPLY_ERROR)
+        return no_use(at, why, "refuses sentinel_username and sentinel_password of redis.url: %.100s", reply->str);
+    return 0;
+}
+
 // Asks one Sentinel for the master's address. 0, or PORT_AWAY.
 static int ask_sentinel(struct redis_route *r, const struct redis_host *at, struct redis_host *ret, struct why *why)
 {
@@ -60,21 +94,17 @@ static int ask_sentinel(struct redis_route *r, const struct redis_host *at, stru
     _cleanup_(cleanup_context) redisContext *c = redisConnectWithOptions(&options);
     if (!c)
         return ERR_NOMEM;
-    _cleanup_(cleanup_reply) redisReply *reply = NULL;
-    if (!c->err)
-        reply = redisCommand(c, "SENTINEL get-master-addr-by-name %s", r->o->url->master);
-    if (!reply || reply->type == REDIS_REPLY_ERROR) {
-        snprintf(why->text, sizeof(why->text), "the Sentinel at %.80s:%d gave no answer: %.100s", at->name, at->port,
-                 reply ? reply->str : c->errstr);
-        return PORT_AWAY;
-    }
-    if (reply->elements != 2 || reply->element[0]->len >= sizeof(r->master)) {
-        snprintf(why->text, sizeof(why->text),
-                 "the Sentinel at %.80s:%d knows no master \"%.80s\": is its name right "
-                 "in redis.url?",
-                 at->name, at->port, r->o->url->master);
-        return PORT_AWAY;
-    }
+    int result = greet_sentinel(r->o->url, at, c, why);
+    if (result)
+        return result;
+    _cleanup_(cleanup_reply) redisReply *reply =
+        redisCommand(c, "SENTINEL get-master-addr-by-name %s", r->o->url->master);
+    if (reply && reply->type == REDIS_REPLY_ERROR && !strncmp(reply->str, "NOAUTH", 6))
+        return no_use(at, why, "wants a password of its own: write ?sentinel_password= in redis.url");
+    if (!reply || reply->type == REDIS_REPLY_ERROR)
+        return no_use(at, why, "gave no answer: %.100s", reply ? reply->str : c->errstr);
+    if (reply->elements != 2 || reply->element[0]->len >= sizeof(r->master))
+        return no_use(at, why, "knows no master \"%.80s\": is its name right in redis.url?", r->o->url->master);
     memcpy(r->master, reply->element[0]->str, reply->element[0]->len + 1);
     *ret = (struct redis_host){r->master, atoi(reply->element[1]->str)};
     return 0;
@@ -99,7 +129,7 @@ static int to_server(struct redis_route *r, struct why *why)
     const struct redis_url *u = r->o->url;
     if (redis_conn_alive(r->conn))
         return 0;
-    if (u->scheme == REDIS_SENTINEL)
+    if (redis_url_sentinel(u))
         return open_master(r, why);
     return redis_conn_open(r->conn, u->scheme == REDIS_UNIX ? NULL : &u->hosts[0], why);
 }

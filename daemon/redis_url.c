@@ -100,7 +100,7 @@ static int parse_host(char *s, int port, struct redis_host *ret, struct why *why
 
 static int parse_hosts(struct redis_url *u, char *s, struct why *why)
 {
-    bool sentinel = u->scheme == REDIS_SENTINEL, several = sentinel || redis_url_cluster(u);
+    bool sentinel = redis_url_sentinel(u), several = sentinel || redis_url_cluster(u);
     for (char *next; s; s = next) {
         next = cut(s, ',');
         if (next && !several)
@@ -136,7 +136,7 @@ static int parse_parameter(struct redis_url *u, char *name, struct why *why)
     char *value = cut(name, '=');
     if (!value || decode(value))
         return wrong(why, "after '?' comes name=value, with '%%' itself written as %%25");
-    if (!strcmp(name, "db") && (u->scheme == REDIS_UNIX || u->scheme == REDIS_SENTINEL)) {
+    if (!strcmp(name, "db") && (u->scheme == REDIS_UNIX || redis_url_sentinel(u))) {
         if (number(value, 0, REDIS_DB_MAX, &u->db))
             return wrong(why, "the database is not a number, as in ?db=0");
     } else if (!strcmp(name, "ca") && redis_url_tls(u)) {
@@ -145,17 +145,21 @@ static int parse_parameter(struct redis_url *u, char *name, struct why *why)
         u->user = value;
     } else if (!strcmp(name, "password") && u->scheme == REDIS_UNIX) {
         u->password = value;
+    } else if (!strcmp(name, "sentinel_username") && redis_url_sentinel(u)) {
+        u->sentinel_user = value;
+    } else if (!strcmp(name, "sentinel_password") && redis_url_sentinel(u)) {
+        u->sentinel_password = value;
     } else {
-        return wrong(why, "an unknown parameter after '?'; there are ?ca=FILE for rediss:// and "
-                          "rediss-cluster://, ?db=N for unix:// and redis-sentinel://, ?user= and ?password= "
-                          "for unix://");
+        return wrong(why, "an unknown parameter after '?'; there are ?ca=FILE where the scheme begins with rediss, "
+                          "?db=N for unix:// and redis-sentinel://, ?user= and ?password= for unix://, "
+                          "?sentinel_username= and ?sentinel_password= for redis-sentinel://");
     }
     return 0;
 }
 
 static int parse_path(struct redis_url *u, char *path, struct why *why)
 {
-    if (u->scheme == REDIS_SENTINEL) {
+    if (redis_url_sentinel(u)) {
         if (!path || !*path || decode(path))
             return wrong(why, "the master's name is missing, as in redis-sentinel://h1,h2/mymaster");
         u->master = path;
@@ -186,8 +190,8 @@ static int parse_authority(struct redis_url *u, char *rest, struct why *why)
 
 static int parse_scheme(struct redis_url *u, const char *scheme, struct why *why)
 {
-    static const char *const names[] = {"redis",          "rediss",        "unix",
-                                        "redis-sentinel", "redis-cluster", "rediss-cluster"}; // by enum redis_scheme
+    static const char *const names[] = {"redis",         "rediss",         "unix",           "redis-sentinel",
+                                        "redis-cluster", "rediss-cluster", "rediss-sentinel"}; // by enum redis_scheme
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!strcmp(scheme, names[i])) {
             u->scheme = (enum redis_scheme)i;
@@ -195,8 +199,8 @@ static int parse_scheme(struct redis_url *u, const char *scheme, struct why *why
         }
     }
     return wrong(why,
-                 "\"%.20s\" is no scheme here: redis://, rediss://, unix://, redis-sentinel://, redis-cluster:// "
-                 "or rediss-cluster://",
+                 "\"%.20s\" is no scheme here: redis://, rediss://, unix://, redis-sentinel://, rediss-sentinel://, "
+                 "redis-cluster:// or rediss-cluster://",
                  scheme);
 }
 
@@ -223,7 +227,7 @@ static int parse(struct redis_url *u, char *text, struct why *why)
         next = cut(query, '&');
         r = parse_parameter(u, query, why);
     }
-    if (!r && u->user && !u->password)
+    if (!r && ((u->user && !u->password) || (u->sentinel_user && !u->sentinel_password)))
         return wrong(why, "a user without a password");
     return r;
 }

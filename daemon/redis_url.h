@@ -6,13 +6,17 @@
 //
 // unix:///path/of/socket[?db=N], with &user= and &password= where it needs them
 //
-// redis-sentinel://[user:password@]h1[:26379],h2/master[?db=N]; user and password are those of Redis itself
+// redis-sentinel://[user:password@]h1[:26379],h2/master[?db=N]; user and password are those of Redis itself, the
+// Sentinels' own come with ?sentinel_username= and &sentinel_password=
+//
+// rediss-sentinel:// and the same, over TLS to Sentinels and Redis; ?ca=FILE
 //
 // redis-cluster://[user:password@]h1[:6379],h2 and rediss-cluster://…[?ca=FILE]: some nodes of a cluster
 #pragma once
 #include "ports.h"
 
-enum redis_scheme { REDIS_TCP, REDIS_TLS, REDIS_UNIX, REDIS_SENTINEL, REDIS_CLUSTER, REDIS_CLUSTER_TLS };
+enum redis_scheme { REDIS_TCP, REDIS_TLS, REDIS_UNIX, REDIS_SENTINEL, REDIS_CLUSTER, REDIS_CLUSTER_TLS,
+                    REDIS_SENTINEL_TLS };
 
 enum { REDIS_HOSTS_MAX = 16, REDIS_DB_MAX = 1 << 20 };
 
@@ -27,9 +31,10 @@ struct redis_url { // texts are decoded and owned by `storage`
     int nhosts;
     const char *path;            // REDIS_UNIX
     const char *user, *password; // or NULL
-    const char *master;          // REDIS_SENTINEL: its name there
+    const char *master;          // of Sentinels: its name there
     const char *ca;              // over TLS: file of trusted certificates, NULL: the system's
     int db;
+    const char *sentinel_user, *sentinel_password; // of Sentinels themselves, or NULL
     char *storage;
 };
 
@@ -38,9 +43,14 @@ static inline bool redis_url_cluster(const struct redis_url *u)
     return u->scheme == REDIS_CLUSTER || u->scheme == REDIS_CLUSTER_TLS;
 }
 
+static inline bool redis_url_sentinel(const struct redis_url *u)
+{
+    return u->scheme == REDIS_SENTINEL || u->scheme == REDIS_SENTINEL_TLS;
+}
+
 static inline bool redis_url_tls(const struct redis_url *u)
 {
-    return u->scheme == REDIS_TLS || u->scheme == REDIS_CLUSTER_TLS;
+    return u->scheme == REDIS_TLS || u->scheme == REDIS_CLUSTER_TLS || u->scheme == REDIS_SENTINEL_TLS;
 }
 
 // Reads a URL. 0: *ret is the caller's (redis_url_clear). 1: it is none, *ret_why says what is wrong and what

@@ -210,15 +210,15 @@ START_TEST(test_tcp)
 }
 END_TEST
 
-static void make_certificate(const struct redis_server *s, char ca[static 128], char key[static 128])
+static void make_certificate(const struct redis_server *s, const char *names, char ca[static 128], char key[static 128])
 {
     char command[1024];
     snprintf(ca, 128, "%s/cert.pem", s->dir);
     snprintf(key, 128, "%s/key.pem", s->dir);
     snprintf(command, sizeof(command),
              "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=redis -keyout %s "
-             "-out %s -addext subjectAltName=DNS:localhost 2>/dev/null",
-             key, ca);
+             "-out %s -addext subjectAltName=%s 2>/dev/null",
+             key, ca, names);
     ck_assert_msg(system(command) == 0, "openssl (the command) could not make a certificate");
 }
 
@@ -227,7 +227,7 @@ START_TEST(test_tls)
     struct world w;
     char url[256], port[8], ca[128], key[128];
     world_open(&w, WORLD_REDIS, NULL);
-    make_certificate(&w.server, ca, key);
+    make_certificate(&w.server, "DNS:localhost", ca, key);
     snprintf(port, sizeof(port), "%d", free_port());
     const char *const args[] = {"--tls-port",
                                 port,
@@ -271,7 +271,7 @@ START_TEST(test_cluster_tls)
     struct world w;
     char url[256], port[8], ca[128], key[128];
     world_open(&w, WORLD_REDIS, NULL);
-    make_certificate(&w.server, ca, key);
+    make_certificate(&w.server, "DNS:localhost", ca, key);
     redis_server_kill(&w.server);
     snprintf(port, sizeof(port), "%d", free_port());
     const char *const args[] = {"--tls-port", port, "--bind", "127.0.0.1", "--tls-cert-file", ca, "--tls-key-file", key,
@@ -396,6 +396,54 @@ START_TEST(test_sentinel)
 }
 END_TEST
 
+// Sentinels with TLS and users of their own; the master has another user.
+START_TEST(test_sentinel_secured)
+{
+    struct world w;
+    struct redis_server sentinel;
+    char url[512], ports[2][8], config[128], ca[128], key[128];
+    world_open(&w, WORLD_REDIS, NULL);
+    make_certificate(&w.server, "DNS:localhost,IP:127.0.0.1", ca, key);
+    for (int i = 0; i < 2; i++)
+        snprintf(ports[i], sizeof(ports[i]), "%d", free_port());
+    const char *const args[] = {"--tls-port", ports[0], "--bind", "127.0.0.1", "--tls-cert-file", ca, "--tls-key-file",
+                                key, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no", NULL};
+    redis_server_kill(&w.server);
+    w.server.args = args;
+    redis_server_again(&w.server);
+    redis_server_do(&w.server, "ACL SETUSER engaged on >master ~* +@all");
+    snprintf(config, sizeof(config), "%s/sentinel.conf", w.server.dir);
+    const char *const sentinel_args[] = {config, "--tls-port", ports[1], "--bind", "127.0.0.1", "--tls-cert-file", ca,
+                                         "--tls-key-file", key, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no",
+                                         "--tls-replication", "yes", "--sentinel", NULL};
+    start_sentinel(&sentinel, w.server.dir, ports[0], sentinel_args);
+    redis_server_do(&sentinel, "ACL SETUSER watcher on >w@tch +@all");
+    redis_server_do(&sentinel, "ACL SETUSER default resetpass >own");
+
+    static const struct {
+        const char *scheme, *master, *more; // more: after ?ca=FILE, or all of it
+        int result;
+        const char *why;
+    } rows[] = {
+        {"rediss", "engaged:master@", "&sentinel_password=own", 0, NULL},
+        {"rediss", "engaged:master@", "&sentinel_username=watcher&sentinel_password=w%40tch", 0, NULL},
+        {"rediss", "engaged:master@", "", PORT_AWAY, "wants a password of its own"},
+        {"rediss", "engaged:master@", "&sentinel_password=master", PORT_AWAY, "refuses sentinel_username"},
+        {"rediss", "engaged:own@", "&sentinel_password=own", PORT_REFUSED, "user and password"},
+        {"rediss", "engaged:master@", "?sentinel_password=own", PORT_AWAY, "is of no use: its certificate"},
+        {"redis", "engaged:master@", "?sentinel_password=own", PORT_AWAY, "gave no answer"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bool whole = rows[i].more[0] == '?';
+        snprintf(url, sizeof(url), "%s-sentinel://%slocalhost:%s/mymaster%s%s%s", rows[i].scheme, rows[i].master,
+                 ports[1], whole ? "" : "?ca=", whole ? "" : ca, rows[i].more);
+        check_claim(&w, url, rows[i].result, rows[i].why);
+    }
+    redis_server_stop(&sentinel);
+    world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("redis_connect");
@@ -410,6 +458,7 @@ int main(void)
     tcase_add_test(t, test_tls);
     tcase_add_test(t, test_cluster_tls);
     tcase_add_test(t, test_sentinel);
+    tcase_add_test(t, test_sentinel_secured);
     suite_add_tcase(s, t);
     return world_run(s);
 }

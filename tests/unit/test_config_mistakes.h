@@ -76,6 +76,10 @@ static const struct {
     {BASE "http: {listen: 9464}\n", "c.yaml:3:16: http.listen '9464'" LISTEN_HINT},
     {BASE "http: {listen: '::1:9464'}\n", "c.yaml:3:16: http.listen '::1:9464'" LISTEN_HINT},
     {BASE "http: {listen: localhost:65536}\n", "c.yaml:3:16: http.listen 'localhost:65536'" LISTEN_HINT},
+    {BASE "redis: {url: 'redis-sentinel://h/m?sentinel_pass=x'}\n",
+     "c.yaml:3:14: redis.url: an unknown parameter after '?'; there are ?ca=FILE where the scheme begins with rediss, "
+     "?db=N for unix:// and redis-sentinel://, ?user= and ?password= for unix://, ?sentinel_username= and "
+     "?sentinel_password= for redis-sentinel://\n"},
     {BASE "redis: {url: localhost}\n",
      "c.yaml:3:14: redis.url: not a URL, such as redis://localhost:6379/0\n"},
 

@@ -8,7 +8,8 @@
 
 struct row {
     const char *url;
-    const char *want; // scheme host:port… path user password master ca db, "-" where there is none; or NULL
+    const char *want; // scheme host:port… path user password master ca db, "-" where there is none, and what is of
+                      // Sentinels; or NULL
     const char *why;
 };
 
@@ -29,6 +30,9 @@ static const struct row rows[] = {
     {"unix:///run/r%20s.sock?db=4&user=me&password=p%26w", "2 /run/r s.sock me p&w - - 4", NULL},
     {"redis-sentinel://h1,h2:26380,[::1]/mymaster", "3 h1:26379 h2:26380 ::1:26379 - - - mymaster - 0", NULL},
     {"redis-sentinel://me:pw@h1/my%2Dmaster?db=2", "3 h1:26379 - me pw my-master - 2", NULL},
+    {"redis-sentinel://h1/m?sentinel_password=s%26p", "3 h1:26379 - - - m - 0 - s&p", NULL},
+    {"rediss-sentinel://me:pw@h1/m?ca=/ca.pem&sentinel_username=w&sentinel_password=x&db=3",
+     "6 h1:26379 - me pw m /ca.pem 3 w x", NULL},
     {"redis-cluster://h1,h2:7001,[::1]", "4 h1:6379 h2:7001 ::1:6379 - - - - - 0", NULL},
     {"redis-cluster://me:p%2Cw@h1,h2/", "4 h1:6379 h2:6379 - me p,w - - 0", NULL},
     {"redis-cluster://:pw@h1/0", "4 h1:6379 - - pw - - 0", NULL},
@@ -69,6 +73,12 @@ static const struct row rows[] = {
     {"unix://", NULL, "absolute path"},
     {"unix:///r.sock?db=x", NULL, "database"},
     {"unix:///r.sock?user=me", NULL, "without a password"},
+    {"redis-sentinel://h1/m?sentinel_user=x", NULL, "?sentinel_username= and ?sentinel_password= for redis-sentinel"},
+    {"redis-sentinel://h1/m?ca=/x", NULL, "unknown parameter"},
+    {"redis-sentinel://h1/m?password=x", NULL, "unknown parameter"},
+    {"redis-sentinel://h1/m?sentinel_username=x", NULL, "without a password"},
+    {"redis://h1?sentinel_password=x", NULL, "unknown parameter"},
+    {"rediss-sentinel://h1", NULL, "master's name"},
     {"redis-sentinel://h1,h2", NULL, "master's name"},
     {"redis-sentinel://h1,h2/", NULL, "master's name"},
     {"redis-sentinel://h1,,h2/m", NULL, "host name is missing"},
@@ -84,7 +94,9 @@ static void describe(const struct redis_url *u, char out[static 512])
     const char *const texts[] = {u->path, u->user, u->password, u->master, u->ca};
     for (int i = 0; i <= 4; i++)
         n += snprintf(out + n, 512 - (size_t)n, "%s ", texts[i] ? texts[i] : "-");
-    snprintf(out + n, 512 - (size_t)n, "%d", u->db);
+    n += snprintf(out + n, 512 - (size_t)n, "%d", u->db);
+    if (u->sentinel_password)
+        snprintf(out + n, 512 - (size_t)n, " %s %s", u->sentinel_user ? u->sentinel_user : "-", u->sentinel_password);
 }
 
 START_TEST(test_url)
@@ -113,7 +125,8 @@ START_TEST(test_no_secret_is_repeated)
     static const char *const urls[] = {"redis://:se/cret@host",     "redis://:se?cret@host",
                                        "redis://me:se,cret/x",      "redis://me:secret",
                                        "redis://secret@host",       "redis://:cret%@host",
-                                       "rediss://:se?ca=cret@host", "unix://se:cret@x"};
+                                       "rediss://:se?ca=cret@host", "unix://se:cret@x",
+                                       "redis-sentinel://h/m?sentinel_password=cret%"};
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
         struct redis_url u;
         struct why why = {0};

@@ -205,3 +205,16 @@ void mem_part_copy(struct mem_part *to, const struct mem_part *from)
         }
     }
 }
+
+enum { FIRST_BUCKETS = 4 }; // where the real store looks for a partition that lost its cursor
+
+bool mem_any_sign(const struct mem_part *p)
+{
+    if (p->cursor.exists || p->nstats > 0)
+        return true;
+    for (int m = 0; m < MODELS_MAX; m++)
+        for (size_t b = 0; b < p->nbuckets[m]; b++)
+            if (p->buckets[m][b].due != NEVER || (b < FIRST_BUCKETS && p->buckets[m][b].n > 0))
+                return true;
+    return false;
+}

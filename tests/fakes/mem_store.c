@@ -7,8 +7,6 @@
 
 #include "mem_data.h"
 
-enum { FIRST_BUCKETS = 4 }; // where the real store looks for a partition that lost its cursor
-
 struct mem_store {
     struct mem_part **parts; // never fewer: clients know them by index
     size_t nparts;
@@ -230,18 +228,6 @@ static int end(const struct mem_client *c, bool fails)
     return fails ? c->fail_result : 0;
 }
 
-// Of a cursor that is there, or was.
-static bool any_sign(const struct mem_part *p)
-{
-    if (p->cursor.exists || p->nstats > 0)
-        return true;
-    for (int m = 0; m < MODELS_MAX; m++)
-        for (size_t b = 0; b < p->nbuckets[m]; b++)
-            if (p->buckets[m][b].due != NEVER || (b < FIRST_BUCKETS && p->buckets[m][b].n > 0))
-                return true;
-    return false;
-}
-
 // Deadlines and statistics are as many as the last flush left.
 static bool is_whole(const struct mem_client *c, const struct mem_part *p)
 {
@@ -261,7 +247,7 @@ static int claim(void *ctx, const struct part_key *key, const struct owner *owne
         p->owner = *owner;
     if (fails)
         return end(c, fails);
-    *ret_empty = !any_sign(p);
+    *ret_empty = !mem_any_sign(p);
     *ret = p->cursor;
     bool whole = is_whole(c, p);
     ret->lost_dues = whole ? 0 : p->dues_left - mem_dues(p);
@@ -280,7 +266,7 @@ static int create(void *ctx, const struct part_key *key, const struct owner *own
     int r = begin(c, key, MEM_CREATE, &p, &fails, ret_why);
     if (r)
         return r;
-    if (any_sign(p))
+    if (mem_any_sign(p))
         return why_not(ret_why, PORT_FENCED, "the partition has keys already");
     mem_cursor_put(p, cursor, owner, cursor->n);
     return end(c, fails);

@@ -40,6 +40,13 @@ static int prove_membership(struct engine *e, struct part *p, struct why *why)
 
 // ---- a first start
 
+static int journal_end(struct engine *e, struct part *p, int64_t *ret_high, struct why *why)
+{
+    struct part_key journal = {.topic = e->config.journal, .partition = p->key.partition};
+    int64_t start, stable;
+    return e->ports.log->ends(e->ports.log_ctx, &journal, &start, ret_high, &stable, why);
+}
+
 static int first_cursor(struct engine *e, struct part *p, struct cursor *c, struct why *why)
 {
     int64_t start, high, stable;
@@ -60,14 +67,13 @@ static int first_cursor(struct engine *e, struct part *p, struct cursor *c, stru
             return r;
         c->tails[c->ntails++] = (struct tail){.topic = e->topics[i], .offset = high};
     }
+    if ((r = journal_end(e, p, &high, why)) != PORT_OK)
+        return r;
+    if (high > 0) { // looked at last: so nobody had published anything when these tails were read
+        snprintf(why->text, sizeof why->text, "another worker has begun the partition meanwhile");
+        return PORT_FENCED;
+    }
     return e->ports.store->create(e->ports.store_ctx, &p->key, &p->owner, c, why);
-}
-
-static int journal_end(struct engine *e, struct part *p, int64_t *ret_high, struct why *why)
-{
-    struct part_key journal = {.topic = e->config.journal, .partition = p->key.partition};
-    int64_t start, stable;
-    return e->ports.log->ends(e->ports.log_ctx, &journal, &start, ret_high, &stable, why);
 }
 
 // No cursor: the very first start, or Redis has lost everything; the group and the journal tell which.
@@ -200,6 +206,17 @@ static int lost(struct engine *e, struct part *p, struct why *why)
     return part_contradicts(e, p, why); // a former owner may have counted while the real one wrote
 }
 
+// The same, for what was read after the claim: if the store is another one since, or somebody else's, it says nothing.
+static int lost_since(struct engine *e, struct part *p, struct why *why)
+{
+    struct why ours = {0};
+    int r = e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, NULL, 0, &ours);
+    if (r == PORT_OK)
+        return lost(e, p, why);
+    *why = ours;
+    return r;
+}
+
 // Losing the store's latest writes is harmless, losing single keys is not: what the cursor counts makes it visible.
 // Deadlines could be computed anew from the states, but where their index was lost nobody knows what else was.
 static int all_there(struct engine *e, struct part *p, struct why *why)
@@ -221,7 +238,7 @@ static int all_there(struct engine *e, struct part *p, struct why *why)
         snprintf(why->text, sizeof why->text,
                  "Redis holds %" PRIu64 " customers of model %s, the cursor counts %" PRIu64, there,
                  engine_model(e, m)->name, want);
-        return lost(e, p, why);
+        return lost_since(e, p, why);
     }
     return PORT_OK;
 }
@@ -261,7 +278,7 @@ static int take_stats(struct engine *e, struct part *p, struct why *why)
         snprintf(why->text, sizeof why->text,
                  "Redis counts %" PRId64 " customers in the stages of model %s (:stat), the cursor %" PRId64, n,
                  engine_model(e, m)->name, want);
-        return lost(e, p, why);
+        return lost_since(e, p, why);
     }
     return r;
 }

@@ -16,6 +16,11 @@ void checks_switch_said(int partition, const struct said *s)
     v[n] = s;
     checks.parts[partition].switches = v;
     checks.parts[partition].started = true;
+    const struct cursor *c = &checks.parts[partition].cursor;
+    const struct ref_switch *last = ref_switches(partition, &n);
+    if (n > 0 && c->exists && last[n - 1].n >= c->n &&
+        (s->offset != last[n - 1].offset || s->clock != last[n - 1].clock))
+        checks_give_up(partition, "a program comes where Redis has forgotten that another one is at work");
 }
 
 static struct ref_switch *switching; // whose pending deadlines are looked for

@@ -165,22 +165,27 @@ static int sink_begin(void *ctx, struct why *why)
     return away(w, why) ? PORT_AWAY : PORT_OK;
 }
 
-static int sink_produce(void *ctx, const struct out_record *r, struct why *why)
-{
-    struct world *w = ctx;
-    (void)why;
-    w->open[w->nopen].topic = topic_of(r->topic);
-    w->open[w->nopen].partition = r->partition;
-    w->open[w->nopen++].record = stored_copy(r);
-    return PORT_OK;
-}
-
 static int sink_abort(void *ctx, struct why *why)
 {
     struct world *w = ctx;
     (void)why;
     while (w->nopen > 0)
         stored_free(&w->open[--w->nopen].record);
+    return PORT_OK;
+}
+
+static int sink_produce(void *ctx, const struct out_record *r, struct why *why)
+{
+    struct world *w = ctx;
+    if (w->fails_once[r->partition]) {
+        w->fails_once[r->partition] = false;
+        sink_abort(w, why);
+        snprintf(why->text, sizeof why->text, "not acknowledged");
+        return PORT_AWAY;
+    }
+    w->open[w->nopen].topic = topic_of(r->topic);
+    w->open[w->nopen].partition = r->partition;
+    w->open[w->nopen++].record = stored_copy(r);
     return PORT_OK;
 }
 

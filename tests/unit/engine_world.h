@@ -23,11 +23,12 @@ struct world {
     struct log_events events;
     struct mem_store *store;
     struct mem_client *client;
-    int64_t wall, mono; // ms; calls of ports take no time, but for:
-    int64_t away_ms;    // > 0: Kafka is away, and its calls give up after so long
-    int64_t late_ms;    // what each load from the store takes
-    int late_result;    // > 0: and what comes of it
-    bool stuck[TOPICS]; // an open transaction keeps its records from being read
+    int64_t wall, mono;     // ms; calls of ports take no time, but for:
+    int64_t away_ms;        // > 0: Kafka is away, and its calls give up after so long
+    int64_t late_ms;        // what each load from the store takes
+    int late_result;        // > 0: and what comes of it
+    bool fails_once[PARTS]; // the next record of this partition fails, and with it the transaction
+    bool stuck[TOPICS];     // an open transaction keeps its records from being read
     struct stored *log[TOPICS][PARTS];
     size_t n[TOPICS][PARTS];
     int64_t next[PARTS]; // of the source: where it is read

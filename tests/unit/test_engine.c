@@ -73,6 +73,27 @@ START_TEST(contradicted)
 }
 END_TEST
 
+// A record that fails undoes what others have in the same transaction: nobody's outputs are taken for published.
+START_TEST(undone_by_another)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    w->config.exactly_once = _i == 0;
+    start(w, 2);
+    world_run(w, 10);
+    w->fails_once[1] = true;
+    two_events(w, 0, "x");
+    two_events(w, 1, "y");
+    world_run(w, 50);
+    ck_assert_ptr_nonnull(strstr(w->notes, "0: publishing: not acknowledged"));
+    ck_assert_ptr_nonnull(strstr(w->notes, "1: publishing: not acknowledged"));
+    for (int32_t i = 0; i < 2; i++) {
+        ck_assert_uint_eq(w->n[MOVES][i], 1);
+        ck_assert_int_eq(world_part(w, i).cursor, 2);
+    }
+    world_free(w);
+}
+END_TEST
+
 // What is published and was not met again is asked of the store in one go, however much it is.
 START_TEST(accounted_for)
 {
@@ -443,6 +464,7 @@ int main(void)
     TCase *t = tcase_create("engine");
     tcase_add_test(t, nothing_assigned);
     tcase_add_test(t, contradicted);
+    tcase_add_loop_test(t, undone_by_another, 0, 2);
     tcase_add_test(t, accounted_for);
     tcase_add_test(t, blocked);
     tcase_add_test(t, replay_of_deadlines);

@@ -301,7 +301,8 @@ static void check_tails(int partition, const struct cursor *c)
 void checks_created(int partition, const struct cursor *c)
 {
     bool again = checks.parts[partition].started;
-    if (again && (c->start != ref_begin_at(partition) || checks.parts[partition].started_by != program_of(c->program)))
+    bool same = c->start == ref_begin_at(partition) && checks.parts[partition].started_by == program_of(c->program);
+    if (again && (!same || checks.parts[partition].nswitches > 0))
         checks_give_up(partition, "a first cursor comes late, of others, in place of one that is lost");
     else
         ref_start(partition, c->start, program_of(c->program));

@@ -116,6 +116,8 @@ static void note_published(const struct plog *l, int64_t offset)
     case SAID_START:
         checks.parts[l->partition].started = true;
         checks.parts[l->partition].started_by = program_of(s->digest);
+        if (s->offset != ref_begin_at(l->partition)) // Redis went back to an earlier first cursor meanwhile
+            ref_start(l->partition, s->offset, program_of(s->digest));
         break;
     case SAID_SWITCH: checks_switch_said(l->partition, s); break;
     case SAID_OUTPUT: commit_output(r, s); break;

@@ -398,9 +398,9 @@ static size_t offsets_of(const struct engine *e, struct commit_offset *offsets, 
         if (offset < 0 || (p->outputs == 0 && !all) || (p->outputs == 0 && offset == p->sent))
             continue;
         int64_t clock = p->advancing ? p->clock_before : p->clock;
+        // How far what is published goes was forgotten, and is not known before the replay is over.
         if (p->state == PART_REPLAYING && p->committed_clock == INT64_MIN)
-            clock =
-                INT64_MIN; // how far what is published goes was forgotten, and is not known before the replay is over
+            clock = INT64_MIN;
         offsets[n] = (struct commit_offset){
             .source = p->key, .offset = offset, .clock = clock > p->committed_clock ? clock : p->committed_clock};
         parts[n++] = p;

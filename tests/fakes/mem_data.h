@@ -49,8 +49,8 @@ void mem_cursor_put(struct mem_part *p, const struct cursor *c, const struct own
 void mem_cursor_clear(struct mem_part *p);
 void mem_part_copy(struct mem_part *to, const struct mem_part *from); // to: empty
 void mem_part_clear(struct mem_part *p);
-// How many buckets have a deadline.
 bool mem_any_sign(const struct mem_part *p); // of a cursor that is there, or was
+// How many buckets have a deadline.
 int64_t mem_dues(const struct mem_part *p);
 // Forgets the key of a bucket, or of something else than states, as if DEL did it. Whether anything was there.
 bool mem_bucket_clear(struct mem_bucket *b);

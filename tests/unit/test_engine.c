@@ -31,14 +31,19 @@ static void start_with(struct world *w, const char *model)
 }
 
 // An engine that has a partition and has stepped and flushed what makes customer x move.
-static struct world *world_that_moved(void)
+static struct world *world_moved_in(const char *model)
 {
-    struct world *w = world_new(MODEL("1", ""));
+    struct world *w = world_new(model);
     start(w, 1);
     two_events(w, 0, "x");
     world_run(w, 20);
     ck_assert_int_eq(world_part(w, 0).cursor, 2);
     return w;
+}
+
+static struct world *world_that_moved(void)
+{
+    return world_moved_in(MODEL("1", ""));
 }
 
 // A worker of many can be given nothing, and later something again.
@@ -361,12 +366,7 @@ END_TEST
 // An engine that has flushed a customer who has moved and has a deadline.
 static struct world *world_with_a_deadline(void)
 {
-    struct world *w = world_new(MODEL("1", ", {name: s, from: two, to: one, after: 9d}"));
-    start(w, 1);
-    two_events(w, 0, "x");
-    world_run(w, 20);
-    ck_assert_int_eq(world_part(w, 0).cursor, 2);
-    return w;
+    return world_moved_in(MODEL("1", ", {name: s, from: two, to: one, after: 9d}"));
 }
 
 static const struct {

@@ -12,21 +12,6 @@ uint64_t cache_hash(struct span id)
     return XXH3_64bits(id.p, id.n);
 }
 
-uint64_t bucket_of(uint64_t hash, uint64_t buckets)
-{
-    if (buckets == 0)
-        return 0;
-    uint64_t size = UINT64_C(1) << (63 - __builtin_clzll(buckets)), b = hash & (2 * size - 1);
-    return b < buckets ? b : hash & (size - 1);
-}
-
-uint64_t buckets_for(uint64_t customers, uint64_t each)
-{
-    enum { MIN = 16 };
-    uint64_t want = customers / each;
-    return want > MIN ? want : MIN;
-}
-
 struct entry *cache_find(const struct cache *k, uint64_t hash, int model, struct span id)
 {
     if (!k->table)

@@ -35,11 +35,6 @@ struct cache {
 };
 
 uint64_t cache_hash(struct span id); // of the id alone: models may change their places in the program
-// The bucket of a hash among so many: linear hashing, so that adding one splits one. 0 where there are none yet:
-// nothing of the model is stored, and any will do to look for it.
-uint64_t bucket_of(uint64_t hash, uint64_t buckets);
-enum { BUCKET_CUSTOMERS = 48 }; // on average, by default; listpack hashes stay small and quick below some hundred
-uint64_t buckets_for(uint64_t customers, uint64_t each); // how many to begin with
 struct entry *cache_find(const struct cache *k, uint64_t hash, int model, struct span id);
 // Adds an entry that is not there, with room for the customer (not initialised). NULL: no memory.
 struct entry *cache_add(struct cache *k, const struct model *m, uint64_t hash, int model, struct span id);

@@ -30,11 +30,8 @@ static void part_drop(struct engine *e, struct part *p)
     cache_clear(&p->cache);
     published_clear(&p->published);
     versions_clear(&p->versions);
-    for (int m = 0; m < e->config.program->nmodels; m++) {
-        free(p->bound[m]);
-        p->bound[m] = NULL;
-        p->nbound[m] = 0;
-    }
+    for (int m = 0; m < e->config.program->nmodels; m++)
+        buckets_clear(&p->known[m]);
     p->outputs = p->unknown = p->nexact = 0;
     p->advancing = false;
     p->dirty_since = 0;

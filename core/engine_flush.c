@@ -57,34 +57,12 @@ void places_sort(struct place *v, size_t n)
     qsort(v, n, sizeof *v, by_key);
 }
 
-static uint64_t level_of(uint64_t buckets) // the power of two at or below
-{
-    return UINT64_C(1) << (63 - __builtin_clzll(buckets));
-}
-
-// ---- bounds: what the store's scores are known not to exceed, so that they are written only to go lower
-
-static int bounds_grow(struct part *p, int model, uint64_t buckets)
-{
-    if (p->nbound[model] >= buckets)
-        return 0;
-    size_t to = buckets * 2;
-    int64_t *v = realloc(p->bound[model], to * sizeof *v);
-    if (!v)
-        return ERR_NOMEM;
-    for (size_t i = p->nbound[model]; i < to; i++)
-        v[i] = NEVER;
-    p->bound[model] = v;
-    p->nbound[model] = to;
-    return 0;
-}
-
 // ---- splits
 
 static size_t splits_wanted(const struct engine *e, const struct part *p, int model)
 {
-    uint64_t want = p->customers[model] / e->config.bucket_customers, have = p->buckets[model], level = level_of(have);
-    uint64_t room = 2 * level - have; // up to the end of this level no bucket is split twice
+    uint64_t want = p->customers[model] / e->config.bucket_customers, have = p->buckets[model];
+    uint64_t room = have - 2 * bucket_from(have); // up to the end of this level no bucket is split twice
     uint64_t n = want > have ? want - have : 0;
     return n < room ? n : room;
 }
@@ -131,7 +109,7 @@ static int plan_splits(struct engine *e, struct part *p, struct plan *f, struct 
         return ERR_NOMEM;
     for (int m = 0; m < e->config.program->nmodels; m++)
         for (size_t i = 0; i < per[m]; i++, f->nsplits++) {
-            uint64_t to = p->buckets[m] + i, from = to - level_of(to);
+            uint64_t to = p->buckets[m] + i, from = bucket_from(to);
             f->splits[f->nsplits] = (struct flush_split){.model = (int16_t)m, .from = from, .to = to};
             f->sources[f->nsplits] = (struct load_item){.model = (int16_t)m, .bucket = from};
         }
@@ -140,10 +118,10 @@ static int plan_splits(struct engine *e, struct part *p, struct plan *f, struct 
         r = split_moves(f, i, f->splits[i].to + 1);
     for (int m = 0; r == PORT_OK && m < e->config.program->nmodels; m++) {
         p->buckets[m] += per[m];
-        if (bounds_grow(p, m, p->buckets[m]))
+        if (buckets_grow(&p->known[m], p->buckets[m]))
             return ERR_NOMEM;
         for (uint64_t to = p->buckets[m] - per[m]; to < p->buckets[m]; to++)
-            p->bound[m][to] = p->bound[m][to - level_of(to)];
+            p->known[m].v[to].bound = p->known[m].v[bucket_from(to)].bound;
     }
     return r;
 }
@@ -158,7 +136,7 @@ static int plan_writes(struct engine *e, struct part *p, struct plan *f)
         !(f->dues = malloc((k->ndirty + p->nexact + 1) * sizeof *f->dues)))
         return ERR_NOMEM;
     for (size_t i = 0; i < p->nexact; i++) {
-        p->bound[p->exact[i].model][p->exact[i].bucket] = p->exact[i].at;
+        p->known[p->exact[i].model].v[p->exact[i].bucket].bound = p->exact[i].at;
         f->dues[f->ndues++] = p->exact[i];
     }
     e->states.n = 0;
@@ -178,9 +156,9 @@ static int plan_writes(struct engine *e, struct part *p, struct plan *f)
         e->states.n += n;
         f->writes[f->nwrites++] = (struct flush_write){.model = x->model, .bucket = bucket,
                                                        .customer = {x->id, x->id_bytes}, .state = {to, n}};
-        int64_t *bound = &p->bound[x->model][bucket];
-        if (x->c->due < *bound) {
-            *bound = x->c->due;
+        struct bucket *known = &p->known[x->model].v[bucket];
+        if (x->c->due < known->bound) { // the score is written only to go lower
+            known->bound = x->c->due;
             f->dues[f->ndues++] = (struct flush_due){.model = x->model, .bucket = bucket, .at = x->c->due};
         }
         if (x->c->due < p->stored_next)
@@ -236,7 +214,7 @@ static int buckets_init(const struct engine *e, struct part *p, int model)
 {
     if (p->buckets[model] == 0) // nothing is stored yet: as many buckets as the first customers want
         p->buckets[model] = buckets_for(p->customers[model], e->config.bucket_customers);
-    return bounds_grow(p, model, p->buckets[model]);
+    return buckets_grow(&p->known[model], p->buckets[model]);
 }
 
 int part_flush(struct engine *e, struct part *p)

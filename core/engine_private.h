@@ -4,6 +4,7 @@
 // program. Their functions return 0, or negative (fatal). A port that fails leaves its partition in doubt: it is
 // dropped on the spot by part_doubt (or part_halt), so after each call part_running tells whether to go on.
 #pragma once
+#include "buckets.h"
 #include "cache.h"
 #include "engine.h"
 #include "published.h"
@@ -57,8 +58,7 @@ struct part {
     struct versions versions;
     struct former_stats former;
     uint64_t buckets[MODELS_MAX], customers[MODELS_MAX]; // with what is unflushed
-    int64_t *bound[MODELS_MAX];                          // by bucket: no score in the store is above it; NEVER: unknown
-    size_t nbound[MODELS_MAX];
+    struct buckets known[MODELS_MAX];
     size_t unknown;                        // entries of the cache that are not loaded yet
     struct flush_due exact[SWEEP_BUCKETS]; // scores of swept buckets, for the next flush
     size_t nexact;

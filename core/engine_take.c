@@ -320,13 +320,8 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
     memcpy(p->buckets, c->buckets, sizeof p->buckets);
     memcpy(p->customers, c->customers, sizeof p->customers);
     for (int m = 0; m < e->config.program->nmodels; m++)
-        if (p->buckets[m] > 0) {
-            p->nbound[m] = p->buckets[m] * 2;
-            if (!(p->bound[m] = malloc(p->nbound[m] * sizeof *p->bound[m])))
-                return ERR_NOMEM;
-            for (size_t i = 0; i < p->nbound[m]; i++)
-                p->bound[m][i] = NEVER;
-        }
+        if (buckets_grow(&p->known[m], p->buckets[m]))
+            return ERR_NOMEM;
     p->position = c->offset;
     p->clock = c->clock;
     p->swept = c->swept;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "buckets.h"
 #include "cache.h"
 #include "output.h"
 #include "redis_query.h"

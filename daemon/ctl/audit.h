@@ -3,6 +3,7 @@
 // differences; audit.c: the command. `engagectl rebuild` steps the log by the same means, to have the states.
 // Functions return PORT_OK, or a result of ports.h with the reason in `why`.
 #pragma once
+#include "buckets.h"
 #include "cache.h"
 #include "history.h"
 #include "output.h"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buckets.h"
 #include "cache.h"
 #include "checks.h"
 #include "reference.h"

@@ -1,5 +1,6 @@
 // The cache against a slow twin: after thousands of random adds, touches, deadlines, flushes and evictions both hold
 // the same customers, and the earliest deadline is never missed.
+#include "buckets.h"
 #include "cache.h"
 #include "load.h"
 

@@ -216,12 +216,12 @@ static void table_remove(struct cache *k, size_t i)
     }
 }
 
-void cache_evict(struct cache *k, const struct model *const *models, size_t limit)
+void cache_evict(struct cache *k, const struct model *const *models, size_t limit, int64_t spared)
 {
     size_t rounds = k->table ? 2 * (k->mask + 1) : 0; // twice around: first clears `used`, then takes
     while (rounds > 0 && k->bytes > limit) {
         struct entry *e = k->table[k->hand];
-        if (!e || e->dirty_at >= 0 || e->used || e->state != ENTRY_KNOWN) {
+        if (!e || e->dirty_at >= 0 || e->used || e->state != ENTRY_KNOWN || e->c->due < spared) {
             if (e)
                 e->used = false;
             k->hand = (k->hand + 1) & k->mask;

@@ -48,6 +48,7 @@ struct entry *cache_due(struct cache *k, int64_t before);
 int64_t cache_next(const struct cache *k);
 // Everything unflushed is now stored.
 void cache_flushed(struct cache *k);
-// Drops loaded and flushed entries not used lately, until bytes <= limit or none is left.
-void cache_evict(struct cache *k, const struct model *const *models, size_t limit);
+// Drops loaded and flushed entries not used lately, until bytes <= limit or none is left. Those due before `spared`
+// (ms UTC) stay.
+void cache_evict(struct cache *k, const struct model *const *models, size_t limit, int64_t spared);
 void cache_clear(struct cache *k);

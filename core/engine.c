@@ -276,6 +276,30 @@ static void look(struct engine *e, struct part *p)
         part_doubt(e, p, r, "looking at the store", why.text);
 }
 
+// Customers who are due soon stay, unless they alone take more than there is: then sweeps keep less.
+static void evict(struct engine *e, struct part *p)
+{
+    const struct model *const *models = (const struct model *const *)e->config.program->models;
+    size_t limit = e->config.cache_bytes / e->nparts, covers = 0;
+    for (int m = 0; m < e->config.program->nmodels; m++)
+        covers += p->known[m].bytes;
+    cache_evict(&p->cache, models, limit > covers ? limit - covers : 0, p->covered);
+    if (p->covered == INT64_MIN)
+        return;
+    bool fits = p->cache.bytes + covers <= limit;
+    if (fits && (p->cover_ms == COVER_MS_MAX || p->clock - p->uncovered_at < COVER_MS_MAX))
+        return;
+    int64_t ms = fits ? p->cover_ms * 2 : p->cover_ms / 2;
+    p->cover_ms = ms < COVER_MS_MIN ? COVER_MS_MIN : ms > COVER_MS_MAX ? COVER_MS_MAX : ms;
+    p->uncovered_at = p->clock;
+    if (fits)
+        return;
+    for (int m = 0; m < e->config.program->nmodels; m++)
+        buckets_uncover(&p->known[m]);
+    p->covered = INT64_MIN;
+    cache_evict(&p->cache, models, limit, INT64_MIN);
+}
+
 static int flush_parts(struct engine *e, bool all)
 {
     for (size_t i = 0; i < e->nparts; i++) {
@@ -303,8 +327,7 @@ static int flush_parts(struct engine *e, bool all)
                 return r;
         }
         if (part_running(p))
-            cache_evict(&p->cache, (const struct model *const *)e->config.program->models,
-                        e->config.cache_bytes / e->nparts);
+            evict(e, p);
     }
     return 0;
 }

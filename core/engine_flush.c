@@ -156,6 +156,7 @@ static int plan_writes(struct engine *e, struct part *p, struct plan *f)
         e->states.n += n;
         f->writes[f->nwrites++] = (struct flush_write){.model = x->model, .bucket = bucket,
                                                        .customer = {x->id, x->id_bytes}, .state = {to, n}};
+        bucket_touch(&p->known[x->model], bucket, x->c->due);
         struct bucket *known = &p->known[x->model].v[bucket];
         if (x->c->due < known->bound) { // the score is written only to go lower
             known->bound = x->c->due;

@@ -25,6 +25,9 @@ enum {
     TAKE_MS_MAX = 1000,        // of taking partitions at a time
     LATE_MS = 5000,            // after which a round tries nothing more that has failed in it
     SWEEP_BACKLOG_MS = 500,    // between two sweeps of stored buckets while there is more to read
+    COVER_MS_MIN = 1000,       // of the partition clock: how far a sweep keeps in memory what it meets on its way,
+    COVER_MS_MAX = 60000,      // as much as the cache allows,
+    COVER_CUSTOMERS = 32,      // and how many of a bucket
 };
 
 struct former_stats { // as the former program named them; while switching
@@ -59,6 +62,8 @@ struct part {
     struct former_stats former;
     uint64_t buckets[MODELS_MAX], customers[MODELS_MAX]; // with what is unflushed
     struct buckets known[MODELS_MAX];
+    int64_t covered;  // ms UTC: customers in memory that are due before stay there; INT64_MIN: no bucket relies on it
+    int64_t cover_ms, uncovered_at; // of the partition clock, and ms UTC on it: when that was halved or doubled
     size_t unknown;                        // entries of the cache that are not loaded yet
     struct flush_due exact[SWEEP_BUCKETS]; // scores of swept buckets, for the next flush
     size_t nexact;

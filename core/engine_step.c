@@ -299,67 +299,112 @@ int part_event(struct engine *e, struct part *p, const struct record *r)
 
 // ---- deadlines
 
-static int sweep_field(struct engine *e, struct part *p, int model, const struct load_field *f, int64_t before,
-                       int64_t *min)
+// A bucket that is being swept: what is due fires, and what is due soon is kept, so that the bucket need not be read
+// for each of its deadlines.
+struct sweep {
+    int model;
+    int64_t upto;  // ms UTC: what is due before fires
+    int64_t soon;  // ms UTC
+    int64_t min;   // ms UTC: the earliest deadline of all
+    int64_t until; // ms UTC: at most `soon`; whoever is due before is in memory
+    int64_t dues[COVER_CUSTOMERS];
+    size_t ndues; // of those in memory
+};
+
+static int sweep_new(struct engine *e, struct part *p, struct sweep *s, uint64_t hash, const struct load_field *f,
+                     struct entry **ret)
 {
-    const struct model *m = engine_model(e, model);
-    uint64_t hash = cache_hash(f->customer);
-    struct entry *entry = cache_find(&p->cache, hash, model, f->customer);
-    struct customer *c = entry ? entry->c : e->spare;
-    if (!entry) {
-        int r = state_read(e, p, model, f->state, c);
-        if (r > 0)
-            unreadable(e, p, model, f->customer, f->state);
-        if (r)
-            return r < 0 ? r : 0;
-        step_due(m, c);
-        if (c->due < before) {
-            if (!(entry = cache_add(&p->cache, m, hash, model, f->customer)))
-                return ERR_NOMEM;
-            memcpy(entry->c, c, customer_bytes(m));
-            entry->state = ENTRY_KNOWN;
-            entry->stored = true;
-            r = customer_time(e, p, entry, before, p->position, p->clock);
-            if (r || !part_running(p))
-                return r;
-            c = entry->c;
-        }
+    const struct model *m = engine_model(e, s->model);
+    struct customer *c = e->spare;
+    int r = state_read(e, p, s->model, f->state, c);
+    if (r > 0)
+        unreadable(e, p, s->model, f->customer, f->state);
+    if (r)
+        return r < 0 ? r : 0;
+    step_due(m, c);
+    if (c->due >= s->upto && (c->due >= s->soon || s->ndues == COVER_CUSTOMERS)) {
+        s->min = c->due < s->min ? c->due : s->min;
+        s->until = c->due < s->until ? c->due : s->until;
+        return 0;
     }
-    *min = c->due < *min ? c->due : *min;
+    struct entry *entry = cache_add(&p->cache, m, hash, s->model, f->customer);
+    if (!entry)
+        return ERR_NOMEM;
+    memcpy(entry->c, c, customer_bytes(m));
+    entry->state = ENTRY_KNOWN;
+    entry->stored = true;
+    *ret = entry;
+    return cache_arm(&p->cache, entry);
+}
+
+static int sweep_field(struct engine *e, struct part *p, struct sweep *s, const struct load_field *f)
+{
+    uint64_t hash = cache_hash(f->customer);
+    struct entry *entry = cache_find(&p->cache, hash, s->model, f->customer);
+    int r = entry ? 0 : sweep_new(e, p, s, hash, f, &entry);
+    if (r || !entry || !part_running(p))
+        return r;
+    r = customer_time(e, p, entry, s->upto, p->position, p->clock);
+    if (r || !part_running(p))
+        return r;
+    int64_t due = entry->c->due;
+    s->min = due < s->min ? due : s->min;
+    if (due < s->soon && s->ndues < COVER_CUSTOMERS)
+        s->dues[s->ndues++] = due;
+    else
+        s->until = due < s->until ? due : s->until;
     return 0;
 }
 
-static int sweep_stored(struct engine *e, struct part *p, bool *ret_more)
+static int sweep_bucket(struct engine *e, struct part *p, const struct load_item *item, int64_t upto)
+{
+    int64_t soon = upto + p->cover_ms;
+    struct sweep s = {.model = item->model, .upto = upto, .soon = soon, .min = NEVER, .until = soon};
+    for (size_t i = 0; i < item->nfields && part_running(p); i++) {
+        int r = sweep_field(e, p, &s, &item->fields[i]);
+        if (r)
+            return r;
+    }
+    if (!part_running(p))
+        return 0;
+    p->exact[p->nexact++] = (struct flush_due){.model = item->model, .bucket = item->bucket, .at = s.min, .exact = true};
+    p->covered = s.until > p->covered ? s.until : p->covered;
+    return bucket_cover(&p->known[item->model], item->bucket, s.until, s.dues, s.ndues);
+}
+
+// All in memory who are due before `upto` have fired.
+static int sweep_stored(struct engine *e, struct part *p, int64_t upto, bool *ret_more)
 {
     struct due_bucket due[SWEEP_BUCKETS];
     struct load_item items[SWEEP_BUCKETS];
     size_t n = 0;
     int64_t next = NEVER;
     struct why why = {0};
-    int r = e->ports.store->due(e->ports.store_ctx, &p->key, p->clock, SWEEP_BUCKETS, due, &n, &next, &why);
+    int r = e->ports.store->due(e->ports.store_ctx, &p->key, upto, SWEEP_BUCKETS, due, &n, &next, &why);
     if (r == PORT_OK && n == 0) {
         p->stored_next = next;
         return 0;
     }
-    for (size_t i = 0; i < n; i++)
-        items[i] = (struct load_item){.model = due[i].model, .bucket = due[i].bucket};
-    if (r == PORT_OK)
-        r = e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, items, n, &why);
+    size_t nitems = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t at = bucket_next(&p->known[due[i].model], due[i].bucket, upto);
+        if (at == INT64_MIN)
+            items[nitems++] = (struct load_item){.model = due[i].model, .bucket = due[i].bucket};
+        else
+            p->exact[p->nexact++] = (struct flush_due){.model = due[i].model, .bucket = due[i].bucket, .at = at,
+                                                       .exact = true};
+    }
+    if (r == PORT_OK && nitems > 0)
+        r = e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, items, nitems, &why);
     if (r < 0)
         return r;
     if (r != PORT_OK) {
         part_doubt(e, p, r, "looking for deadlines", why.text);
         return 0;
     }
-    for (size_t i = 0; i < n && part_running(p); i++) {
-        int64_t min = NEVER;
-        for (size_t k = 0; k < items[i].nfields && part_running(p); k++)
-            if ((r = sweep_field(e, p, items[i].model, &items[i].fields[k], p->clock, &min)) < 0)
-                return r;
-        if (part_running(p))
-            p->exact[p->nexact++] = (struct flush_due){.model = items[i].model, .bucket = items[i].bucket, .at = min,
-                                                       .exact = true};
-    }
+    for (size_t i = 0; i < nitems && part_running(p); i++)
+        if ((r = sweep_bucket(e, p, &items[i], upto)) < 0)
+            return r;
     *ret_more = true; // these buckets' new scores must be stored before the next ones are asked for
     return 0;
 }
@@ -368,19 +413,21 @@ int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more)
 {
     *ret_more = false;
     struct entry *entry;
-    while ((entry = cache_due(&p->cache, p->clock))) {
+    int64_t upto = p->clock;
+    while ((entry = cache_due(&p->cache, upto))) {
         if (p->cache.ndirty >= e->config.flush_customers) {
+            upto = entry->c->due; // those in Redis that are due before are not kept waiting for all that are in memory
             *ret_more = true;
-            return 0;
+            break;
         }
         int r = customer_time(e, p, entry, p->clock, p->position, p->clock);
         if (r || !part_running(p))
             return r;
     }
-    bool all = p->stored_next >= p->clock || part_complete(e, p);
+    bool all = p->stored_next >= upto || part_complete(e, p);
     if (!all && backlog && e->mono - p->swept_at < SWEEP_BACKLOG_MS)
         return 0;
-    int r = all ? 0 : sweep_stored(e, p, ret_more);
+    int r = all ? 0 : sweep_stored(e, p, upto, ret_more);
     if (r || !part_running(p) || *ret_more)
         return r;
     p->swept = p->clock;

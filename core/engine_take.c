@@ -325,7 +325,9 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
     p->position = c->offset;
     p->clock = c->clock;
     p->swept = c->swept;
-    p->stored_next = INT64_MIN;
+    p->stored_next = p->covered = INT64_MIN;
+    p->cover_ms = COVER_MS_MAX;
+    p->uncovered_at = INT64_MIN;
     p->sent = p->committed;
     p->swept_at = p->wall_checked_at = 0;
     p->decided = p->committed;

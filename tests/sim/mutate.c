@@ -3,16 +3,16 @@
 #include "engine_private.h"
 #include "sim.h"
 
-void __real_cache_evict(struct cache *k, const struct model *const *models, size_t limit);
-void __wrap_cache_evict(struct cache *k, const struct model *const *models, size_t limit);
+void __real_cache_evict(struct cache *k, const struct model *const *models, size_t limit, int64_t spared);
+void __wrap_cache_evict(struct cache *k, const struct model *const *models, size_t limit, int64_t spared);
 void __real_part_advance(struct part *p, int64_t offset);
 void __wrap_part_advance(struct part *p, int64_t offset);
 
-void __wrap_cache_evict(struct cache *k, const struct model *const *models, size_t limit)
+void __wrap_cache_evict(struct cache *k, const struct model *const *models, size_t limit, int64_t spared)
 {
     if (sim.plan.mutation == MUTATE_EVICT_UNFLUSHED && k->bytes > limit)
         cache_flushed(k);
-    __real_cache_evict(k, models, limit);
+    __real_cache_evict(k, models, limit, sim.plan.mutation == MUTATE_EVICT_COVERED ? INT64_MIN : spared);
 }
 
 void __wrap_part_advance(struct part *p, int64_t offset)

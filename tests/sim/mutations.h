@@ -16,6 +16,7 @@
     X(SWEEP_FORGETS, "a piece of a sweep drops the deadlines that are left in its buckets") \
     X(SPLIT_FORGETS, "a split leaves a customer behind in the old bucket") \
     X(EVICT_UNFLUSHED, "the cache evicts customers that are not flushed") \
+    X(EVICT_COVERED, "the cache evicts customers that a sweep relies on to be in memory") \
     X(SWITCH_EARLY, "the program is changed though a replay is not over") \
     X(JOURNAL_IGNORED, "a replay does not follow the clock's advances") \
     X(SIZES_UNCOUNTED, "it is not seen that deadlines or statistics are lost") \

@@ -99,7 +99,7 @@ static void one_step(struct cache *k, const struct model *m, struct twin *twins)
             for (int i = 0; i < IDS; i++)
                 twins[i].dirty = false;
         } else if (chance(20) == 0) {
-            cache_evict(k, &m, k->bytes / 2);
+            cache_evict(k, &m, k->bytes / 2, INT64_MIN);
         }
     }
 }

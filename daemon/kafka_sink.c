@@ -296,16 +296,20 @@ static int end_transaction(struct kafka_sink *s, struct why *ret_why)
     return r;
 }
 
+// Offsets first: their answer comes after the one that adds the records' partitions to the transaction, and as long as
+// that is out a flush keeps librdkafka's thread polling without a pause, on a processor that the broker could use.
 static int commit_transaction(struct kafka_sink *s, const struct commit_offset *offsets, size_t n, struct why *ret_why)
 {
     struct why why = {""};
-    int r = kafka_producer_flush(&s->transactions, s->options->transaction_timeout_ms + SPARE_MS, &why);
+    int r = send_offsets(s, offsets, n, ret_why);
+    if (r != PORT_OK)
+        return r;
+    r = kafka_producer_flush(&s->transactions, s->options->transaction_timeout_ms + SPARE_MS, &why);
     if (r != PORT_OK) {
         rd_kafka_resp_err_t err = s->transactions.failed;
         return undo_for(s, "not all records arrived", err ? err : RD_KAFKA_RESP_ERR__TIMED_OUT, why.text, ret_why);
     }
-    r = send_offsets(s, offsets, n, ret_why);
-    return r == PORT_OK ? end_transaction(s, ret_why) : r;
+    return end_transaction(s, ret_why);
 }
 
 static int gather(struct kafka_sink *s, size_t *ret_n)

@@ -386,7 +386,12 @@ static int sweep_stored(struct engine *e, struct part *p, int64_t upto, bool *re
         return 0;
     }
     size_t nitems = 0;
+    const struct due_bucket *unknown = NULL;
     for (size_t i = 0; i < n; i++) {
+        if (due[i].bucket >= p->buckets[due[i].model]) {
+            unknown = &due[i]; // another owner has made it, which the load will say, or somebody else
+            continue;
+        }
         int64_t at = bucket_next(&p->known[due[i].model], due[i].bucket, upto);
         if (at == INT64_MIN)
             items[nitems++] = (struct load_item){.model = due[i].model, .bucket = due[i].bucket};
@@ -394,7 +399,7 @@ static int sweep_stored(struct engine *e, struct part *p, int64_t upto, bool *re
             p->exact[p->nexact++] = (struct flush_due){.model = due[i].model, .bucket = due[i].bucket, .at = at,
                                                        .exact = true};
     }
-    if (r == PORT_OK && nitems > 0)
+    if (r == PORT_OK && (nitems > 0 || unknown))
         r = e->ports.store->load(e->ports.store_ctx, &p->key, &p->owner, p->cursor.n, items, nitems, &why);
     if (r < 0)
         return r;
@@ -402,6 +407,11 @@ static int sweep_stored(struct engine *e, struct part *p, int64_t upto, bool *re
         part_doubt(e, p, r, "looking for deadlines", why.text);
         return 0;
     }
+    if (unknown)
+        part_halt(e, p,
+                  "the deadlines of model %s name bucket %" PRIu64 ", and there are %" PRIu64
+                  ": something else has written to Redis; restore it from a backup, or run engagectl rebuild",
+                  engine_model(e, unknown->model)->name, unknown->bucket, p->buckets[unknown->model]);
     for (size_t i = 0; i < nitems && part_running(p); i++)
         if ((r = sweep_bucket(e, p, &items[i], upto)) < 0)
             return r;

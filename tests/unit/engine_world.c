@@ -230,6 +230,8 @@ static int slow_load(void *ctx, const struct part_key *p, const struct owner *ow
     store_world->mono += store_world->late_ms;
     if (store_world->late_result > 0)
         return store_world->late_result;
+    for (size_t i = 0; i < nitems; i++)
+        store_world->buckets_read += !items[i].customer.p;
     return mem_store_ops.load(ctx, p, owner, n, items, nitems, why);
 }
 

@@ -27,6 +27,7 @@ struct world {
     int64_t away_ms;        // > 0: Kafka is away, and its calls give up after so long
     int64_t late_ms;        // what each load from the store takes
     int late_result;        // > 0: and what comes of it
+    size_t buckets_read;    // whole ones
     bool fails_once[PARTS]; // the next record of this partition fails, and with it the transaction
     bool stuck[TOPICS];     // an open transaction keeps its records from being read
     struct stored *log[TOPICS][PARTS];

@@ -215,38 +215,6 @@ START_TEST(blocked)
 }
 END_TEST
 
-// A replay with many deadlines below its clock lets the worker do its other duties.
-START_TEST(replay_of_deadlines)
-{
-    const char *model = MODEL("1", ", {name: s, from: two, to: one, after: 1m}");
-    struct world *w = world_new(model);
-    char customer[16];
-    w->program.wall = true;
-    world_model(w, model);
-    w->config.bucket_customers = 1;
-    w->config.cache_bytes = 1;
-    start(w, 1);
-    for (int i = 0; i < 1000; i++) {
-        snprintf(customer, sizeof customer, "c%d", i);
-        two_events(w, 0, customer);
-    }
-    world_run(w, 100);
-    ck_assert_int_eq(world_part(w, 0).cursor, 2000);
-    w->wall += 120000;
-    w->late_ms = 200;
-    mem_client_fail(w->client, MEM_FLUSH, 1, PORT_AWAY, false);
-    for (int i = 0; i < 1000 && w->n[MOVES][0] < 2000; i++) {
-        int64_t began = w->mono;
-        world_run(w, 1);
-        ck_assert_int_lt(w->mono - began, 1500);
-    }
-    world_run(w, 10);
-    ck_assert_uint_eq(w->n[MOVES][0], 2000);
-    ck_assert_int_eq(world_part(w, 0).state, PART_LIVE);
-    world_free(w);
-}
-END_TEST
-
 // Events that were stepped, and are gone before their states were stored: nothing to wait for.
 START_TEST(log_cut)
 {
@@ -467,7 +435,6 @@ int main(void)
     tcase_add_loop_test(t, undone_by_another, 0, 2);
     tcase_add_test(t, accounted_for);
     tcase_add_test(t, blocked);
-    tcase_add_test(t, replay_of_deadlines);
     tcase_add_test(t, log_cut);
     tcase_add_test(t, taken_back);
     tcase_add_test(t, offsets_follow);

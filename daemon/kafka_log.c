@@ -51,7 +51,7 @@ static const struct kafka_setting defaults[] = {
     {"partition.assignment.strategy", "range"},
     {"fetch.wait.max.ms", "50"}, // a partition that starts waits for the fetch of the others to return
     {"fetch.queue.backoff.ms", "5"},
-    {"queued.min.messages", "30000"},
+    {"queued.min.messages", "8000"},
     {"queued.max.messages.kbytes", "16384"},
     {NULL, NULL},
 };

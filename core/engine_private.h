@@ -62,8 +62,8 @@ struct part {
     struct former_stats former;
     uint64_t buckets[MODELS_MAX], customers[MODELS_MAX]; // with what is unflushed
     struct buckets known[MODELS_MAX];
-    int64_t covered;  // ms UTC: customers in memory that are due before stay there; INT64_MIN: no bucket relies on it
-    int64_t cover_ms, uncovered_at; // of the partition clock, and ms UTC on it: when that was halved or doubled
+    int64_t covered; // ms UTC: customers in memory that are due before stay there; INT64_MIN: no bucket relies on it
+    int64_t cover_ms, uncovered_at;        // of the partition clock, and ms UTC on it: when that was halved or doubled
     size_t unknown;                        // entries of the cache that are not loaded yet
     struct flush_due exact[SWEEP_BUCKETS]; // scores of swept buckets, for the next flush
     size_t nexact;

@@ -367,7 +367,8 @@ static int sweep_bucket(struct engine *e, struct part *p, const struct load_item
     }
     if (!part_running(p))
         return 0;
-    p->exact[p->nexact++] = (struct flush_due){.model = item->model, .bucket = item->bucket, .at = s.min, .exact = true};
+    p->exact[p->nexact++] =
+        (struct flush_due){.model = item->model, .bucket = item->bucket, .at = s.min, .exact = true};
     p->covered = s.until > p->covered ? s.until : p->covered;
     return bucket_cover(&p->known[item->model], item->bucket, s.until, s.dues, s.ndues);
 }

@@ -6,10 +6,9 @@
 #include <string.h>
 
 // Twice `a` moves a customer, and a minute of silence moves it back.
-static const char model[] =
-    "model: m\nversion: 1\nsignals: {a: [a]}\nstages: {one: {}, two: {}}\n"
-    "transitions: [{name: r, from: one, to: two, when: a, if: \"count(a) >= 2\"},\n"
-    "  {name: s, from: two, to: one, after: 1m}]\n";
+static const char model[] = "model: m\nversion: 1\nsignals: {a: [a]}\nstages: {one: {}, two: {}}\n"
+                            "transitions: [{name: r, from: one, to: two, when: a, if: \"count(a) >= 2\"},\n"
+                            "  {name: s, from: two, to: one, after: 1m}]\n";
 
 static struct world *wall_world(size_t bucket_customers, size_t cache_bytes)
 {

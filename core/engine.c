@@ -287,11 +287,11 @@ static void evict(struct engine *e, struct part *p)
     if (p->covered == INT64_MIN)
         return;
     bool fits = p->cache.bytes + covers <= limit;
-    if (fits && (p->cover_ms == COVER_MS_MAX || p->clock - p->uncovered_at < COVER_MS_MAX))
+    if (fits && (p->cover_ms == COVER_MS_MAX || e->mono - p->cover_set_at < COVER_MS_MAX))
         return;
     int64_t ms = fits ? p->cover_ms * 2 : p->cover_ms / 2;
     p->cover_ms = ms < COVER_MS_MIN ? COVER_MS_MIN : ms > COVER_MS_MAX ? COVER_MS_MAX : ms;
-    p->uncovered_at = p->clock;
+    p->cover_set_at = e->mono;
     if (fits)
         return;
     for (int m = 0; m < e->config.program->nmodels; m++)

@@ -1,8 +1,8 @@
 // What the rooms of the engine share. engine_new.c: what is configured; engine.c: rounds and assignments;
-// engine_take.c: taking a partition; engine_replay.c: the end of a replay; engine_step.c: events and deadlines;
-// engine_publish.c: outputs, transactions, decisions; engine_flush.c: the atomic write; engine_switch.c: another
-// program. Their functions return 0, or negative (fatal). A port that fails leaves its partition in doubt: it is
-// dropped on the spot by part_doubt (or part_halt), so after each call part_running tells whether to go on.
+// engine_take.c: taking a partition; engine_replay.c: the end of a replay; engine_step.c: events; engine_sweep.c:
+// deadlines; engine_publish.c: outputs, transactions, decisions; engine_flush.c: the atomic write; engine_switch.c:
+// another program. Their functions return 0, or negative (fatal). A port that fails leaves its partition in doubt: it
+// is dropped on the spot by part_doubt (or part_halt), so after each call part_running tells whether to go on.
 #pragma once
 #include "buckets.h"
 #include "cache.h"
@@ -62,9 +62,9 @@ struct part {
     struct former_stats former;
     uint64_t buckets[MODELS_MAX], customers[MODELS_MAX]; // with what is unflushed
     struct buckets known[MODELS_MAX];
-    int64_t covered; // ms UTC: customers in memory that are due before stay there; INT64_MIN: no bucket relies on it
-    int64_t cover_ms, uncovered_at;        // of the partition clock, and ms UTC on it: when that was halved or doubled
-    size_t unknown;                        // entries of the cache that are not loaded yet
+    int64_t covered;  // ms UTC: customers in memory that are due before stay there; INT64_MIN: no bucket relies on it
+    int64_t cover_ms; // of the partition clock
+    size_t unknown;   // entries of the cache that are not loaded yet
     struct flush_due exact[SWEEP_BUCKETS]; // scores of swept buckets, for the next flush
     size_t nexact;
     bool advancing;       // wall time moved the clock, and nothing has fired yet: it may not have happened
@@ -75,6 +75,7 @@ struct part {
     bool valueless;      // dead letters leave their values out: the last one was too large for its topic
     int64_t dirty_since; // mono ms of the first unflushed change; valid if anything is unflushed
     int64_t swept_at, wall_checked_at, looked_at; // mono ms
+    int64_t cover_set_at;                         // mono ms: when cover_ms was halved or doubled
     int64_t retry_at, backoff_ms, taking_since;   // mono ms
     int64_t blocked_since;                        // mono ms; 0: it is not blocked
     char reason[256];
@@ -171,10 +172,15 @@ int state_read(struct engine *e, struct part *p, int model, struct span state, s
 // engine_step.c
 int part_event(struct engine *e, struct part *p, const struct record *r);
 int part_deferred(struct engine *e, struct part *p); // loads and steps what part_event put off
-int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more);
-int part_wall(struct engine *e, struct part *p);
+// Steps what the customer was due for before `before`; next, clock: of the partition, for headers.
+int part_fire(struct engine *e, struct part *p, struct entry *entry, int64_t before, int64_t next, int64_t clock);
+void part_unreadable(struct engine *e, struct part *p, int model, struct span id, struct span state); // halts it
 void part_advance(struct part *p, int64_t offset);                // applies decisions made before the event at offset
 bool part_complete(const struct engine *e, const struct part *p); // every customer is in the cache
+
+// engine_sweep.c
+int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more);
+int part_wall(struct engine *e, struct part *p);
 
 // engine_publish.c
 int publish_effects(struct engine *e, struct part *p, const struct entry *entry, const struct event_source *source,

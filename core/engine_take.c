@@ -327,7 +327,7 @@ static int begin_stepping(struct engine *e, struct part *p, struct why *why)
     p->swept = c->swept;
     p->stored_next = p->covered = INT64_MIN;
     p->cover_ms = COVER_MS_MAX;
-    p->uncovered_at = INT64_MIN;
+    p->cover_set_at = 0;
     p->sent = p->committed;
     p->swept_at = p->wall_checked_at = 0;
     p->decided = p->committed;

@@ -100,13 +100,19 @@ static int undo(struct kafka_sink *s, int result)
     return result;
 }
 
-// A fatal error explains all others.
+// A fatal error explains all others, and a record that was not delivered explains what comes after it.
 static int undo_for(struct kafka_sink *s, const char *what, rd_kafka_resp_err_t err, const char *text,
                     struct why *ret_why)
 {
     struct why fatal;
+    rd_kafka_poll(s->transactions.client.rk, 0);
     rd_kafka_resp_err_t code = fatal_error(s, &fatal);
-    return undo(s, code ? judge(s, what, code, fatal.text, ret_why) : judge(s, what, err, text, ret_why));
+    if (code)
+        return undo(s, judge(s, what, code, fatal.text, ret_why));
+    if (s->transactions.failed)
+        return undo(s,
+                    judge(s, "not all records arrived", s->transactions.failed, s->transactions.failure.text, ret_why));
+    return undo(s, judge(s, what, err, text, ret_why));
 }
 
 // Closes a producer that must not be used again. Some errors are told only now.

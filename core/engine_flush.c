@@ -205,6 +205,7 @@ static void flushed(struct engine *e, struct part *p, const struct cursor *c, co
     memcpy(p->stats_stored, p->stats, e->nstats * sizeof *p->stats);
     cache_flushed(&p->cache);
     p->nexact = 0;
+    p->seen_more &= p->state == PART_REPLAYING; // else the tails account for all
     p->dirty_since = 0;
     p->backoff_ms = BACKOFF_MS_MIN;
     count_add(&e->counters->flushes, 1);

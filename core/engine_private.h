@@ -46,6 +46,7 @@ struct part {
     bool contradicted; // it looked as if it had to halt: looks again after proving membership, and then does
     bool blocked;      // what is published could not be read for an open transaction
     bool seen_cursor;  // this worker has seen a cursor of it: an empty store is a lost one
+    bool seen_more;    // and that more is published than the states in the store know
     struct owner owner;
     struct cursor cursor;      // as stored; tails by engine topic
     int64_t tails[TOPICS_MAX]; // by engine topic: accounted for by what is published; -1: never used

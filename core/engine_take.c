@@ -113,25 +113,24 @@ static int read_one(void *arg, const struct record *r)
     return result;
 }
 
-static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail, struct why *why)
+// *ret_gap: says that records beyond the tail are gone.
+static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail, struct why *ret_gap, struct why *why)
 {
     struct part_key key = {.topic = e->topics[topic], .partition = p->key.partition};
     int64_t start, high, stable;
     int r = e->ports.log->ends(e->ports.log_ctx, &key, &start, &high, &stable, why);
     if (r != PORT_OK)
         return r;
-    // Where the group's offset and clock (which are not there if they were forgotten) say that nothing was published
-    // beyond the states, retention took only what they account for. Tails count markers, which may not be there yet; at
-    // least once, a marker may be the first beyond.
-    const struct cursor *c = &p->cursor;
-    bool plain = !e->config.exactly_once, known = p->committed_clock != INT64_MIN && c->swept >= c->clock;
-    bool beyond = plain || !known || p->committed > c->offset || p->committed_clock > c->clock;
-    if (tail >= 0 && ((start > tail + plain && beyond) || tail > high + 1)) {
-        snprintf(why->text, sizeof why->text,
+    // Tails count markers, which may not be there yet; at least once, a marker may be the first beyond.
+    bool short_of = tail > high + 1, gap = tail >= 0 && start > tail + !e->config.exactly_once;
+    if (short_of || gap)
+        snprintf(ret_gap->text, sizeof ret_gap->text,
                  "%s/%d holds offsets %" PRId64 " to %" PRId64 ", but the states account for it up to %" PRId64
                  ": published outputs are gone, so a replay could not tell what it said; engagectl rebuild starts over",
                  key.topic, key.partition, start, high, tail);
-        return part_contradicts(e, p, why); // a former owner's states may be older than what is deleted
+    if (short_of) {
+        *why = *ret_gap;
+        return part_contradicts(e, p, why);
     }
     int64_t from = tail > start ? tail : start;
     struct reading x = {.e = e, .p = p, .journal = !strcmp(key.topic, e->config.journal)};
@@ -154,8 +153,18 @@ static int read_topic(struct engine *e, struct part *p, int topic, int64_t tail,
     return r;
 }
 
+// Whether something was said in public that the states do not know yet.
+static bool replay_wanted(const struct part *p)
+{
+    const struct cursor *c = &p->cursor;
+    const struct published *s = &p->published;
+    return s->n > 0 || c->offset < p->committed || c->clock < p->committed_clock ||
+           (s->any && (c->offset < s->offset || c->clock < s->clock));
+}
+
 static int read_published(struct engine *e, struct part *p, struct why *why)
 {
+    struct why gap = {0};
     published_clear(&p->published);
     for (int i = 0; i < TOPICS_MAX; i++)
         p->tails[i] = -1;
@@ -167,12 +176,19 @@ static int read_published(struct engine *e, struct part *p, struct why *why)
         p->cursor.tails[i].topic = e->topics[topic];
     }
     for (int i = 0; i < e->ntopics; i++) {
-        int r = read_topic(e, p, i, p->tails[i], why);
+        int r = read_topic(e, p, i, p->tails[i], &gap, why);
         if (r != PORT_OK || p->state == PART_HALTED)
             return r;
     }
     published_sort(&p->published);
-    return PORT_OK;
+    p->seen_more |= replay_wanted(p);
+    // Where nothing says that more was published than the states know (the group's offset and clock, if they were not
+    // forgotten, the other topics, what was there before), retention took only what they account for.
+    bool known = p->committed_clock != INT64_MIN && p->cursor.swept >= p->cursor.clock;
+    if (!gap.text[0] || (e->config.exactly_once && known && !p->seen_more))
+        return PORT_OK;
+    *why = gap;
+    return part_contradicts(e, p, why); // a former owner's states may be older than what is deleted
 }
 
 // ---- checks
@@ -188,15 +204,6 @@ static bool cursor_fits(struct engine *e, struct part *p)
                   "customers would move between partitions; use a new topic and a new app, or run engagectl rebuild",
                   c->partitions, e->config.partitions);
     return p->state != PART_HALTED;
-}
-
-// Whether something was said in public that the states do not know yet.
-static bool replay_wanted(const struct part *p)
-{
-    const struct cursor *c = &p->cursor;
-    const struct published *s = &p->published;
-    return s->n > 0 || c->offset < p->committed || c->clock < p->committed_clock ||
-           (s->any && (c->offset < s->offset || c->clock < s->clock));
 }
 
 static int lost(struct engine *e, struct part *p, struct why *why)

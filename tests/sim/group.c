@@ -194,6 +194,12 @@ bool kafka_joined(int slot, uint64_t member, int *ret_generation, unsigned *ret_
     return true;
 }
 
+bool kafka_must_join(int slot, uint64_t member)
+{
+    const struct member *m = &group.members[slot];
+    return group.rebalancing && m->id == member && !m->joined;
+}
+
 struct membership kafka_membership(int slot, uint64_t member, int generation)
 {
     const struct member *m = &group.members[slot];

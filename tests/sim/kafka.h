@@ -109,7 +109,8 @@ struct membership { // what a consumer knows when it asks
     unsigned parts; // bits, valid unless rebalance or gone
 };
 
-uint64_t kafka_join(int slot, uint64_t member);                                         // 0: as a new process
+uint64_t kafka_join(int slot, uint64_t member);  // 0: as a new process
+bool kafka_must_join(int slot, uint64_t member); // again: the group has moved on before it heard of its assignment
 bool kafka_joined(int slot, uint64_t member, int *ret_generation, unsigned *ret_parts); // its assignment is there
 struct membership kafka_membership(int slot, uint64_t member, int generation);
 bool kafka_rebalancing(void);

@@ -135,6 +135,8 @@ static bool serve_group(struct worker *w)
             take(w, parts);
             return true;
         }
+        if (kafka_must_join(w->slot, l->member))
+            join(w);
         if (!kafka_membership(w->slot, l->member, l->generation).gone)
             return false;
         l->joining = false;

@@ -105,6 +105,16 @@ static void stop_all(void)
         sim_fail("a worker does not stop");
 }
 
+static bool all_swept(void)
+{
+    for (int p = 0; p < sim.plan.partitions; p++) {
+        struct cursor c = mem_store_cursor(redis, &(struct part_key){topic_names[T_EVENTS], p});
+        if (c.exists && c.swept < c.clock)
+            return false;
+    }
+    return true;
+}
+
 // What an operator does when programs got mixed up: the former one finishes what it has begun, then comes the next.
 static void calm(void)
 {
@@ -118,6 +128,11 @@ static void calm(void)
     }
     for (int program = sim.plan.upgrade ? 0 : PROGRAMS; program < PROGRAMS; program++) {
         stop_all();
+        for (int again = 0; again < 20 && program > 0 && !all_swept(); again++) { // it had no time for all deadlines
+            supervise(true);
+            drain();
+            stop_all();
+        }
         sim.upgraded = program > 0;
         for (int d = 0; d < sim.plan.daemons; d++)
             daemon_install(d, program);

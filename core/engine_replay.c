@@ -98,7 +98,7 @@ int part_replay_end(struct engine *e, struct part *p)
     if (p->committed_clock > p->clock) { // a torn transaction: the offset is there, the journal's entry is not
         p->clock_before = p->clock;
         p->clock = p->committed_clock;
-        p->advancing = e->config.program->wall; // decided anew, if it fires anything
+        p->advancing = e->config.program->wall; // decided anew
     }
     int64_t until = e->ports.world->mono_ms(e->ports.world_ctx) + SWEEP_MS_MAX;
     bool more = true; // nothing may be due below the clock
@@ -112,13 +112,20 @@ int part_replay_end(struct engine *e, struct part *p)
     }
     if (p->state != PART_REPLAYING)
         return 0;
-    if (p->advancing)
+    if (p->advancing && more)
         p->clock = p->clock_before;
+    bool unsaid = p->advancing && !more; // nothing fired, but the group's clock is there already: else it stays ahead
     p->advancing = false;
     e->sweeping |= more;
     if (more)
         return 0; // the rest follows in the next rounds
-    int r = leftovers(e, p, &why);
+    int r = unsaid ? publish_decision(e, p, "wall", p->position, p->clock) : 0;
+    if (r < 0)
+        return r;
+    publish_commit(e, false);
+    if (p->state != PART_REPLAYING)
+        return 0;
+    r = leftovers(e, p, &why);
     if (r < 0)
         return r;
     if (r != PORT_OK)

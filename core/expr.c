@@ -26,17 +26,25 @@ static int order_of(wide a, wide b)
 
 // ---- score
 
-// Taylor's series of 2^f = e^(f ln 2) for |f| <= 1/2: thirteen terms leave less than 2e-17 of an error.
+// Taylor's series of 2^f = e^(f ln 2) for |f| <= 1/2, even and odd terms apart so that neither waits for the other:
+// fourteen terms leave less than 2e-17, their roundings less than 5e-16 of an error.
 double exp2_neg(double x)
 {
-    static const double ln2 = 0.69314718055994530942;
+    static const double even[] = {2.5678435993488205142e-11, 7.0549116208011233299e-9, 1.3215486790144309488e-6,
+                                  1.5403530393381609954e-4,  9.6181291076284771620e-3, 2.4022650695910071233e-1,
+                                  1.0}; // (ln 2)^k / k! for k = 12, 10, …
+    static const double odd[] = {1.3691488853904128881e-12, 4.4455382718708114976e-10, 1.0178086009239699728e-7,
+                                 1.5252733804059840280e-5,  1.3333558146428443423e-3,  5.5504108664821579953e-2,
+                                 6.9314718055994530942e-1}; // for k = 13, 11, …
     if (!(x > -1075.0))
         return 0.0;
     int n = (int)(x - 0.5);
-    double y = (x - (double)n) * ln2, sum = 1.0;
-    for (int k = 13; k > 0; k--)
-        sum = 1.0 + sum * y / (double)k;
-    return ldexp(sum, n); // exact, but for the last denormal bits
+    double f = x - (double)n, square = f * f, e = 0.0, o = 0.0;
+    for (size_t k = 0; k < sizeof even / sizeof *even; k++) {
+        e = e * square + even[k];
+        o = o * square + odd[k];
+    }
+    return ldexp(e + f * o, n); // exact, but for the last denormal bits
 }
 
 static double raw_score_at(const struct model *m, const struct customer *c, int64_t now)

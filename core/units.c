@@ -331,9 +331,21 @@ static size_t utf8_follow(unsigned char lead, unsigned char *ret_low, unsigned c
     return lead >= 0xf0 && lead <= 0xf4 ? 3 : 0;
 }
 
+// Whether each of eight bytes is ASCII, and none a NUL.
+static bool all_plain(const char s[static 8])
+{
+    uint64_t v;
+    memcpy(&v, s, sizeof v);
+    return !((v | (v - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080));
+}
+
 bool utf8_valid(const char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
+        if (n - i >= 8 && all_plain(s + i)) {
+            i += 8;
+            continue;
+        }
         unsigned char c = (unsigned char)s[i++];
         if (c < 0x80) {
             if (c == 0)

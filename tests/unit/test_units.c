@@ -225,6 +225,8 @@ static const struct {
     {"\xff", 1, false}, {"\xc3", 1, false}, {"\xe2\x82", 2, false}, {"\xf0\x9f\x98", 3, false},
     {"\xc3\xa9", 1, false}, {"\xe2\x82\xac", 2, false}, {"\xf0\x9f\x98\x80", 3, false}, // cut
     {"\xc3x", 2, false}, {"\xe2\x82x", 3, false}, {"\xe2x\x82", 3, false},
+    {"\x01\x7f" "cdefgh", 8, true}, {"abcdefg\0", 8, false}, {"abcdefg\x80", 8, false}, {"abcdefghi\xff", 10, false},
+    {"abcdefg\xc3\xa9hijklmno", 17, true}, {"\xc3\xa9" "abcdefgh\0", 11, false},
 };
 
 START_TEST(test_utf8)

@@ -194,11 +194,28 @@ static int finish(struct engine *e, struct part *p, int64_t clock, struct why *w
     return r;
 }
 
-// Whether the journal's last change of program, among what was read, came right where the states are.
+// The journal's last change of program, among what was read; NULL: none.
+static const struct era *last_era(const struct part *p)
+{
+    return p->published.neras ? &p->published.eras[p->published.neras - 1] : NULL;
+}
+
+// Whether it came right where the states are.
 static bool switch_at_cursor(const struct part *p)
 {
+    const struct era *last = last_era(p);
+    return last && last->offset == p->cursor.offset && last->clock == p->cursor.clock;
+}
+
+// Where another program than `own` ended that had said something which the states do not know; NULL: none did.
+static const struct era *others_until(const struct part *p, const char *own)
+{
     const struct published *s = &p->published;
-    return s->switched && s->switch_offset == p->cursor.offset && s->switch_clock == p->cursor.clock;
+    for (size_t i = s->neras; i-- > 1;)
+        if (s->eras[i - 1].said && strcmp(s->eras[i - 1].program, own) != 0 &&
+            (p->cursor.offset < s->eras[i].offset || p->cursor.clock < s->eras[i].clock))
+            return &s->eras[i];
+    return NULL;
 }
 
 static int part_switch(struct engine *e, struct part *p, struct why *why)
@@ -208,7 +225,7 @@ static int part_switch(struct engine *e, struct part *p, struct why *why)
     for (int i = 0; r == PORT_OK && i < e->config.program->nmodels && p->state == PART_TAKING; i++)
         r = fits(e, p, i);
     if (r == PORT_OK && p->state == PART_TAKING) {
-        bool journaled = switch_at_cursor(p) && !strcmp(p->published.program, e->config.program->digest);
+        bool journaled = switch_at_cursor(p) && !strcmp(last_era(p)->program, e->config.program->digest);
         int64_t clock = p->cursor.clock;
         if (!journaled)
             r = publish_program(e, p, "switch", p->cursor.offset, clock, why);
@@ -222,14 +239,15 @@ static int part_switch(struct engine *e, struct part *p, struct why *why)
 int part_check_program(struct engine *e, struct part *p, bool replay_wanted, struct why *why)
 {
     const struct published *s = &p->published;
+    const struct era *era = last_era(p);
     const char *own = e->config.program->digest;
-    bool stored = !strcmp(p->cursor.program, own), last = !s->switched || !strcmp(s->program, own);
-    if (stored && last && s->returned && s->others &&
-        (p->cursor.offset < s->switch_offset || p->cursor.clock < s->switch_clock)) {
+    bool stored = !strcmp(p->cursor.program, own), last = !era || !strcmp(era->program, own);
+    const struct era *until = stored && last ? others_until(p, own) : NULL;
+    if (until) {
         part_halt(e, p,
-                  "another program was at work until offset %" PRId64 ", where program %s came back, but Redis holds "
+                  "another program than this one (%s) was at work until offset %" PRId64 ", but Redis holds "
                   "states from before that: run engagectl rebuild",
-                  s->switch_offset, own);
+                  own, until->offset);
         return PORT_OK;
     }
     int r = stored ? versions_remember(e, p, p->cursor.clock, why) : PORT_OK; // lost, or others came to nothing
@@ -248,12 +266,12 @@ int part_check_program(struct engine *e, struct part *p, bool replay_wanted, str
                   replay_wanted ? "has published more than its states in Redis tell"
                                 : "has deadlines left that are due",
                   own);
-    else if (s->offset > s->switch_offset || s->clock > s->switch_clock)
+    else if (s->offset > era->offset || s->clock > era->clock)
         part_halt(e, p,
                   "program %s is at work from offset %" PRId64 " on and has published, but Redis holds states from "
                   "before that, and this is the former configuration: start engaged with that program",
-                  s->program, s->switch_offset);
+                  era->program, era->offset);
     else // that one has done nothing yet: what is said from here on is this one's
-        return publish_program(e, p, "switch", s->switch_offset, s->switch_clock, why);
+        return publish_program(e, p, "switch", era->offset, era->clock, why);
     return PORT_OK;
 }

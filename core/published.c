@@ -175,20 +175,26 @@ static int add_rejected(struct published *p, int64_t offset)
     return 0;
 }
 
-static void add_switch(struct published *p, struct span program, int64_t offset, int64_t clock)
+static int add_switch(struct published *p, struct span program, int64_t offset, int64_t clock)
 {
-    bool elsewhere = offset != p->switch_offset || clock != p->switch_clock;
-    if (p->switched && elsewhere && !p->returned && !span_is(program, p->program)) {
-        p->returned = true;
-        p->others = p->decided;
-        p->other_offset = p->switch_offset;
-        p->other_clock = p->switch_clock;
+    struct era *last = p->neras ? &p->eras[p->neras - 1] : NULL;
+    if (!last || last->offset != offset || last->clock != clock) { // else the last one came to nothing
+        if (room((void **)&p->eras, &p->eras_cap, p->neras, sizeof *p->eras))
+            return ERR_NOMEM;
+        last = &p->eras[p->neras++];
+        *last = (struct era){.offset = offset, .clock = clock};
     }
-    p->switched = true;
-    p->switch_offset = offset;
-    p->switch_clock = clock;
-    memcpy(p->program, program.p, program.n);
-    p->program[program.n] = '\0';
+    memcpy(last->program, program.p, program.n);
+    return 0;
+}
+
+static void said(struct published *p, int64_t offset, int64_t clock)
+{
+    for (size_t i = p->neras; i-- > 0;)
+        if (offset > p->eras[i].offset || clock > p->eras[i].clock) {
+            p->eras[i].said = true;
+            return;
+        }
 }
 
 int published_add(struct published *p, const char *app, const struct part_key *part, bool journal, bool exactly_once,
@@ -213,14 +219,14 @@ int published_add(struct published *p, const char *app, const struct part_key *p
         if ((!dead || (h.digest.p && span_is(h.digest, "future"))) && add_rejected(p, at))
             return ERR_NOMEM;
     }
-    p->decided |= journal && p->switched && !span_is(h.kind, "switch");
-    p->others |= !journal && p->returned && (offset > p->other_offset || clock > p->other_clock) &&
-                 offset <= p->switch_offset && clock <= p->switch_clock;
+    if (!span_is(h.kind, "switch"))
+        said(p, offset, clock);
     p->started |= span_is(h.kind, "start") || span_is(h.kind, "switch");
     if (span_is(h.kind, "start"))
         p->start = offset;
-    if (span_is(h.kind, "switch") && h.digest.n == sizeof p->program - 1)
-        add_switch(p, h.digest, offset, clock);
+    if (span_is(h.kind, "switch") && h.digest.n == sizeof p->eras->program - 1 &&
+        add_switch(p, h.digest, offset, clock))
+        return ERR_NOMEM;
     if (clock != INT64_MIN && (journal || exactly_once) && add_advance(p, offset, clock))
         return ERR_NOMEM;
     if (journal)
@@ -295,5 +301,6 @@ void published_clear(struct published *p)
     free(p->texts);
     free(p->advances);
     free(p->rejected);
+    free(p->eras);
     *p = (struct published){.offset = INT64_MIN, .clock = INT64_MIN, .start = -1};
 }

@@ -18,6 +18,12 @@ struct decision {   // of the journal, or read from what outputs say
     int64_t clock;  // ms UTC: the partition clock moves at least to here
 };
 
+struct era {               // from a change of program in the journal to the next
+    char program[17];      // digest
+    bool said;             // something, in the journal or in outputs
+    int64_t offset, clock; // its place; INT64_MIN: no clock
+};
+
 struct published {
     struct published_id *v;
     size_t n, cap, left; // left: not yet seen
@@ -35,17 +41,12 @@ struct published {
     size_t nadvances, advances_cap, next_advance;
     int64_t *rejected; // offsets, sorted
     size_t nrejected, rejected_cap;
-    bool any;                            // something was added
-    bool started;                        // the journal has a `start` or a change of program
-    int64_t start;                       // where its `start` says that stepping began; -1: it has none
-    bool switched;                       // the journal has a change of program
-    bool decided;                        // and a decision after it
-    bool returned;                       // and another one before the latest, from other_* on
-    bool others;                         // which has said something; valid if returned
-    int64_t other_offset, other_clock;   // valid if returned
-    char program[17];                    // valid if switched: the latest one's digest
-    int64_t switch_offset, switch_clock; // valid if switched: its place; INT64_MIN: no clock
-    int64_t offset, clock;               // the largest seen, valid if any; INT64_MIN: none
+    bool any;         // something was added
+    bool started;     // the journal has a `start` or a change of program
+    int64_t start;    // where its `start` says that stepping began; -1: it has none
+    struct era *eras; // in the order in which they began
+    size_t neras, eras_cap;
+    int64_t offset, clock; // the largest seen, valid if any; INT64_MIN: none
 };
 
 // Adds a record read from an output topic or, before these, from the journal, if it is this app's and this partition's.

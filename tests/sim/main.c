@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +65,7 @@ static void one(uint64_t seed, enum mutation mutate, bool trace, bool twice)
 static void work(const struct options *o)
 {
     catch_signals();
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody would hear of what is found
     while (!o->until || now_ms() < o->until) {
         uint64_t seed = atomic_fetch_add(&shared->next, 1);
         if (seed >= atomic_load(&shared->last))

@@ -329,6 +329,49 @@ START_TEST(due_by_the_former_program)
 }
 END_TEST
 
+// Programs at work in turn (1, 2, 3), customers who move (x), writes that Redis loses: all (<) since a moment (!).
+static const struct {
+    const char *script;
+    enum part_state state; // in the end
+} turns[] = {
+    {"1x!2x1<1", PART_HALTED},
+    {"1x!21<1", PART_LIVE},      // the other one had said nothing
+    {"1x!2x3x1<1", PART_HALTED}, // several others
+    {"1x!2x1x2x1<1", PART_HALTED},
+    {"1x2!x1<22", PART_LIVE}, // 1 had said nothing, and what 2 said is its own
+    {"1!21x21<1", PART_LIVE}, // the same twice
+    {"1x2!x1x2<2", PART_HALTED},
+};
+
+START_TEST(programs_in_turn)
+{
+    struct world *w = world_new(MODEL("1", ""));
+    struct mem_store *then = mem_store_new();
+    char model[400], customer[] = "a";
+    for (const char *s = turns[_i].script; *s; s++) {
+        if (*s == '!') {
+            mem_store_restore(then, w->store);
+        } else if (*s == '<') {
+            mem_store_restore(w->store, then); // the next one is a program
+        } else if (*s == 'x') {
+            two_events(w, 0, customer);
+            (*customer)++;
+            world_run(w, 20);
+        } else {
+            snprintf(model, sizeof model, MODEL("%c", ""), *s);
+            start_with(w, model);
+            world_run(w, 20);
+        }
+    }
+    ck_assert_int_eq(world_part(w, 0).state, turns[_i].state);
+    const char *halt = strstr(w->notes, "another program than this one");
+    ck_assert_msg((halt != NULL) == (turns[_i].state == PART_HALTED), "%s", w->notes);
+    ck_assert_uint_eq(w->n[MOVES][0], (size_t)(*customer - 'a'));
+    mem_store_free(then);
+    world_free(w);
+}
+END_TEST
+
 // ---- keys that are lost
 
 // An engine that has flushed a customer who has moved and has a deadline.
@@ -442,6 +485,7 @@ int main(void)
     tcase_add_test(t, away_deadlines);
     tcase_add_test(t, away_store);
     tcase_add_test(t, due_by_the_former_program);
+    tcase_add_loop_test(t, programs_in_turn, 0, sizeof turns / sizeof turns[0]);
     tcase_add_loop_test(t, lost_while_away, 0, sizeof losses / sizeof losses[0]);
     tcase_add_loop_test(t, lost_while_idle, LOSSES_SEEN_AT_WORK, sizeof losses / sizeof losses[0]);
     tcase_add_test(t, other_counts);

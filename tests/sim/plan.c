@@ -117,6 +117,7 @@ void plan_make(struct plan *p, uint64_t seed, enum mutation mutation)
     if (!chance(300)) // some seeds have no misfortune at all
         make_faults(p);
     p->at_least_once = !p->upgrade && chance(1200);
+    p->blind &= !p->at_least_once; // nothing else then fences one whom Redis takes for the owner again
     p->lose_key = seed % 24 == 5 ? 4 + (int)(seed % 11) : 0; // not by chance: other seeds stay what they were
     p->redis_us += 50;
     p->kafka_us += 50;

@@ -53,6 +53,7 @@ static const struct kafka_setting defaults[] = {
     {"fetch.queue.backoff.ms", "5"},
     {"queued.min.messages", "8000"},
     {"queued.max.messages.kbytes", "16384"},
+    {"fetch.message.max.bytes", "262144"}, // each is decompressed as a whole: at 1 MiB, that took 40 MB of memory
     {NULL, NULL},
 };
 
@@ -105,7 +106,6 @@ static int move(struct kafka_log *l, struct partition *p, int64_t offset, struct
     p->paused = true;
     p->next = offset;
     p->reached = -1;
-    list->elems[0].offset = offset;
     if (!p->sought) {
         p->sought = true;
         reassign(l);

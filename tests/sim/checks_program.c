@@ -114,13 +114,29 @@ static bool is_latest(int partition, const struct ref_switch *s)
     return last && last->offset == s->offset && last->clock == s->clock && program_of(last->digest) == s->program;
 }
 
+// Whether the program in Redis came back right there, after others that had said nothing: then it just goes on.
+static bool unswitch_back(int partition, const struct cursor *c)
+{
+    size_t n, forgotten = 0;
+    const struct ref_switch *s = ref_switches(partition, &n);
+    while (forgotten < n && s[n - 1 - forgotten].n >= c->n && s[n - 1 - forgotten].offset == c->offset &&
+           s[n - 1 - forgotten].clock == c->clock)
+        forgotten++;
+    if (forgotten < 2 || (forgotten < n && s[n - 1 - forgotten].n >= c->n) ||
+        s[n - 1].program != program_of(c->program))
+        return false;
+    while (forgotten-- > 0)
+        ref_unswitch(partition);
+    return true;
+}
+
 // Redis is where it was before a change of program. It may come again at the same place; if it does not, and the next
 // program has said something already, the partition may halt.
 void checks_unswitch(int partition)
 {
     const struct cursor *c = &checks.parts[partition].cursor;
     size_t n;
-    if (!c->exists)
+    if (!c->exists || unswitch_back(partition, c))
         return;
     for (const struct ref_switch *s; s = ref_switches(partition, &n), n > 0 && s[n - 1].n >= c->n;) {
         bool same = s[n - 1].offset == c->offset && s[n - 1].clock == c->clock;

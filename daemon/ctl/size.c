@@ -24,8 +24,8 @@ static const struct {
     double value;
     const char *unit, *what;
 } costs[COSTS] = {
-    // backlog: CPU us/event, Redis us/event. For events of ever other customers (uniform): 3 and 15 times.
-    [DAEMON_US] = {1.3, "us", "of a core for an event, in the daemon"},
+    // backlog: CPU us/event, Redis us/event. For events of ever other customers (uniform): 3 and 20 times.
+    [DAEMON_US] = {1.0, "us", "of a core for an event, in the daemon"},
     [REDIS_US] = {0.3, "us", "of a core for an event, in Redis"},
     // memory, 14-byte ids: Redis B/customer, state B
     [CUSTOMER_BYTES] = {65, "B", "of Redis' memory for a customer, with"},

@@ -213,19 +213,18 @@ int published_add(struct published *p, const char *app, const struct part_key *p
     p->any = true;
     p->offset = offset > p->offset ? offset : p->offset;
     p->clock = clock > p->clock ? clock : p->clock;
-    bool dead = span_is(h.kind, "dead-letter");
+    bool dead = span_is(h.kind, "dead-letter"), is_switch = span_is(h.kind, "switch");
     if (span_is(h.kind, "reject") || dead) {
         int64_t at = offset - 1; // the event itself; `offset` is the next one
         if ((!dead || (h.digest.p && span_is(h.digest, "future"))) && add_rejected(p, at))
             return ERR_NOMEM;
     }
-    if (!span_is(h.kind, "switch"))
+    if (!is_switch)
         said(p, offset, clock);
-    p->started |= span_is(h.kind, "start") || span_is(h.kind, "switch");
+    p->started |= span_is(h.kind, "start") || is_switch;
     if (span_is(h.kind, "start"))
         p->start = offset;
-    if (span_is(h.kind, "switch") && h.digest.n == sizeof p->eras->program - 1 &&
-        add_switch(p, h.digest, offset, clock))
+    if (is_switch && h.digest.n == sizeof p->eras->program - 1 && add_switch(p, h.digest, offset, clock))
         return ERR_NOMEM;
     if (clock != INT64_MIN && (journal || exactly_once) && add_advance(p, offset, clock))
         return ERR_NOMEM;

@@ -119,11 +119,12 @@ static bool unswitch_back(int partition, const struct cursor *c)
 {
     size_t n, forgotten = 0;
     const struct ref_switch *s = ref_switches(partition, &n);
-    while (forgotten < n && s[n - 1 - forgotten].n >= c->n && s[n - 1 - forgotten].offset == c->offset &&
-           s[n - 1 - forgotten].clock == c->clock)
-        forgotten++;
-    if (forgotten < 2 || (forgotten < n && s[n - 1 - forgotten].n >= c->n) ||
-        s[n - 1].program != program_of(c->program))
+    while (forgotten < n && s[n - 1 - forgotten].n >= c->n) {
+        const struct ref_switch *last = &s[n - 1 - forgotten++];
+        if (last->offset != c->offset || last->clock != c->clock)
+            return false;
+    }
+    if (forgotten < 2 || s[n - 1].program != program_of(c->program))
         return false;
     while (forgotten-- > 0)
         ref_unswitch(partition);

@@ -100,12 +100,12 @@ int kafka_committed(void *ctx, const struct part_key *p, int64_t *ret_offset, in
         return failed(ret_why, p, RD_KAFKA_RESP_ERR__TRANSPORT, NULL);
     _cleanup_(kafka_list_destroy) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     const rd_kafka_topic_partition_t *t = rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
-    // A consumer that is read_committed asks for stable offsets.
+    // A consumer that is read_committed asks for stable offsets, and librdkafka asks again until they are.
     rd_kafka_resp_err_t err = rd_kafka_committed(c->rk, list, KAFKA_CALL_MS);
     if (!err)
         err = t->err;
-    if (err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT)
-        return failed(ret_why, p, err, "an open transaction holds offsets of the group's");
+    if (err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT || err == RD_KAFKA_RESP_ERR__TIMED_OUT)
+        return failed(ret_why, p, err, "no offset of the group's in time; perhaps an open transaction holds it");
     if (err)
         return failed(ret_why, p, err, NULL);
     *ret_offset = t->offset >= 0 ? t->offset : -1;

@@ -36,8 +36,9 @@ int audit_bound(struct audit *a)
     a->upto = c.exists ? c.offset : -1;
     a->clock = c.exists ? c.clock : INT64_MIN;
     int64_t offset, clock;
-    r = kafka_committed(&s->client, &a->key, &offset, &clock, &a->why);
-    if (r == PORT_AWAY && c.exists)
+    if (!c.exists)
+        r = servers_committed(s, &a->key, &offset, &clock, &a->why);
+    else if ((r = kafka_committed(&s->client, &a->key, &offset, &clock, &a->why)) == PORT_AWAY)
         return PORT_OK; // an open transaction holds it: the cursor will do
     if (r == PORT_OK && offset > a->upto) {
         a->upto = offset;

@@ -85,6 +85,17 @@ int servers_ends(struct servers *s, const struct part_key *p, int64_t *ret_start
     return r;
 }
 
+int servers_committed(struct servers *s, const struct part_key *p, int64_t *ret_offset, int64_t *ret_clock,
+                      struct why *ret_why)
+{
+    int r;
+    int64_t since = now_ms();
+    do
+        r = kafka_committed(&s->client, p, ret_offset, ret_clock, ret_why);
+    while (r == PORT_AWAY && now_ms() - since <= HANGING_MS);
+    return r;
+}
+
 struct reading {
     int64_t *next, upto;
     int (*each)(void *arg, const struct record *r);

@@ -24,7 +24,11 @@ int servers_partitions(const struct servers *s, const char *command, const char 
 // First offset and end of a topic's partition; both 0 if there is no such topic (yet).
 int servers_ends(struct servers *s, const struct part_key *p, int64_t *ret_start, int64_t *ret_high,
                  struct why *ret_why);
-// Reads a partition read_committed from *next to before `upto`, each record once, and moves *next. Open
-// transactions are waited for until they must have timed out. each() < 0 stops with that value.
+// What the group has committed there, as kafka_committed() tells it. Open transactions are waited for until they
+// must have timed out.
+int servers_committed(struct servers *s, const struct part_key *p, int64_t *ret_offset, int64_t *ret_clock,
+                      struct why *ret_why);
+// Reads a partition read_committed from *next to before `upto`, each record once, and moves *next. It waits
+// as long for open transactions. each() < 0 stops with that value.
 int servers_read(struct servers *s, const struct part_key *p, int64_t *next, int64_t upto,
                  int (*each)(void *arg, const struct record *r), void *arg, struct why *ret_why);

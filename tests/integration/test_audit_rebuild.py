@@ -1,10 +1,11 @@
 """engagectl audit finds what is wrong with the outputs, and nothing else; engagectl rebuild brings lost states back."""
+import contextlib
 import json
 import re
 import subprocess
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 import harness
 import oracle
@@ -379,6 +380,25 @@ def test_rebuild_beside_a_running_daemon(make_app, rng):
     flow.finish()
     daemon.kill()
     app.start()
+    outputs, _ = oracle.settle(app, [reference.Model.load(LIFECYCLE)])
+    assert_clean(app, outputs)
+
+
+def test_rebuild_waits_for_a_torn_transaction(make_app, rng):
+    """A crash between a transaction's offsets and its end: the group's offset is not told until it has timed out."""
+    app = make_app(LIFECYCLE)
+    streams.feed(app.feeder(), streams.history(rng, streams.customers(rng, 100), 1000))
+    daemon = app.start()
+    app.await_caught_up()
+    daemon.stop()
+    app.servers.redis.flushall()
+    torn = Producer(app.servers.client(transactional_id=f"{app.name}-torn", transaction_timeout_ms=10_000))
+    torn.init_transactions(harness.WAIT_S)
+    torn.begin_transaction()
+    with contextlib.closing(Consumer(app.servers.client(group_id=app.name))) as consumer:
+        torn.send_offsets_to_transaction([TopicPartition(app.source, 0, 1_000_000)], consumer.consumer_group_metadata())
+    rebuild(app)
+    app.start().says("replay over", times=app.partitions)
     outputs, _ = oracle.settle(app, [reference.Model.load(LIFECYCLE)])
     assert_clean(app, outputs)
 

@@ -116,6 +116,7 @@ START_TEST(open_offsets_are_waited_out)
     ck_assert_ptr_null(rd_kafka_send_offsets_to_transaction(rk, list, kafka_log_group(w.log)->metadata, PATIENCE_MS));
     EXPECT(PORT_AWAY, from->committed(w.log, &p, &offset, &clock, &why));
     ck_assert_ptr_nonnull(strstr(why.text, "partition 0"));
+    ck_assert_ptr_nonnull(strstr(why.text, "an open transaction"));
     ck_assert_ptr_null(rd_kafka_abort_transaction(rk, PATIENCE_MS));
     EXPECT(PORT_OK, from->committed(w.log, &p, &offset, &clock, &why));
     ck_assert_int_eq(offset, 1);

@@ -207,14 +207,20 @@ static bool switch_at_cursor(const struct part *p)
     return last && last->offset == p->cursor.offset && last->clock == p->cursor.clock;
 }
 
-// Where another program than `own` ended that had said something which the states do not know; NULL: none did.
+static bool beyond(int64_t offset, int64_t clock, const struct era *e)
+{
+    return offset > e->offset || clock > e->clock;
+}
+
+// Where another program than `own` ended that had stepped what the states do not know; NULL: none did.
 static const struct era *others_until(const struct part *p, const char *own)
 {
-    const struct published *s = &p->published;
-    for (size_t i = s->neras; i-- > 1;)
-        if (s->eras[i - 1].said && strcmp(s->eras[i - 1].program, own) != 0 &&
-            (p->cursor.offset < s->eras[i].offset || p->cursor.clock < s->eras[i].clock))
-            return &s->eras[i];
+    for (size_t i = p->published.neras; i-- > 1;) {
+        const struct era *end = &p->published.eras[i];
+        if (strcmp(end[-1].program, own) != 0 && beyond(end->offset, end->clock, &end[-1]) &&
+            (end->offset > p->cursor.offset || end->clock > p->cursor.clock))
+            return end;
+    }
     return NULL;
 }
 
@@ -266,10 +272,10 @@ int part_check_program(struct engine *e, struct part *p, bool replay_wanted, str
                   replay_wanted ? "has published more than its states in Redis tell"
                                 : "has deadlines left that are due",
                   own);
-    else if (s->offset > era->offset || s->clock > era->clock)
+    else if (beyond(s->offset, s->clock, era) || beyond(p->committed, p->committed_clock, era))
         part_halt(e, p,
-                  "program %s is at work from offset %" PRId64 " on and has published, but Redis holds states from "
-                  "before that, and this is the former configuration: start engaged with that program",
+                  "program %s is at work from offset %" PRId64 " on, but Redis holds states from before that, and "
+                  "this is the former configuration: start engaged with that program",
                   era->program, era->offset);
     else // that one has done nothing yet: what is said from here on is this one's
         return publish_program(e, p, "switch", era->offset, era->clock, why);

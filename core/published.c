@@ -178,7 +178,7 @@ static int add_rejected(struct published *p, int64_t offset)
 static int add_switch(struct published *p, struct span program, int64_t offset, int64_t clock)
 {
     struct era *last = p->neras ? &p->eras[p->neras - 1] : NULL;
-    if (!last || last->offset != offset || last->clock != clock) { // else the last one came to nothing
+    if (!last || last->offset != offset || last->clock != clock) { // else the last one did nothing
         if (room((void **)&p->eras, &p->eras_cap, p->neras, sizeof *p->eras))
             return ERR_NOMEM;
         last = &p->eras[p->neras++];
@@ -186,15 +186,6 @@ static int add_switch(struct published *p, struct span program, int64_t offset, 
     }
     memcpy(last->program, program.p, program.n);
     return 0;
-}
-
-static void said(struct published *p, int64_t offset, int64_t clock)
-{
-    for (size_t i = p->neras; i-- > 0;)
-        if (offset > p->eras[i].offset || clock > p->eras[i].clock) {
-            p->eras[i].said = true;
-            return;
-        }
 }
 
 int published_add(struct published *p, const char *app, const struct part_key *part, bool journal, bool exactly_once,
@@ -219,8 +210,6 @@ int published_add(struct published *p, const char *app, const struct part_key *p
         if ((!dead || (h.digest.p && span_is(h.digest, "future"))) && add_rejected(p, at))
             return ERR_NOMEM;
     }
-    if (!is_switch)
-        said(p, offset, clock);
     p->started |= span_is(h.kind, "start") || is_switch;
     if (span_is(h.kind, "start"))
         p->start = offset;

@@ -20,7 +20,6 @@ struct decision {   // of the journal, or read from what outputs say
 
 struct era {               // from a change of program in the journal to the next
     char program[17];      // digest
-    bool said;             // something, in the journal or in outputs
     int64_t offset, clock; // its place; INT64_MIN: no clock
 };
 

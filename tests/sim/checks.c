@@ -147,8 +147,9 @@ void checks_plain(const struct plog *l, int64_t offset)
     note_published(l, offset);
 }
 
-void checks_group_offset(int partition, int64_t from, int64_t to)
+void checks_group_offset(int partition, int64_t from, int64_t to, int64_t clock)
 {
+    checks_done(partition, to, clock);
     if (to < from)
         sim_fail("the group's offset of partition %d goes back from %" PRId64 " to %" PRId64, partition, from, to);
     if (to > kafka_high(kafka_log(T_EVENTS, partition)))

@@ -7,7 +7,7 @@ void checks_begin(void);
 void checks_appended(struct plog *l, int64_t offset);    // a record of any topic
 void checks_committed(struct txn *t);                    // of a worker
 void checks_plain(const struct plog *l, int64_t offset); // a record without a transaction
-void checks_group_offset(int partition, int64_t from, int64_t to);
+void checks_group_offset(int partition, int64_t from, int64_t to, int64_t clock);
 void checks_created(int partition, const struct cursor *c);
 void checks_flushed(int partition, const struct flush *f, bool mine); // mine: by the owner in the store
 void checks_redis_changed(int partition);                             // its data are others now

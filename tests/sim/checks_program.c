@@ -45,16 +45,24 @@ static bool switch_journaled(int partition, const struct cursor *c)
     return false;
 }
 
+static bool is_beyond(int64_t offset, int64_t clock, const struct ref_switch *s)
+{
+    return offset > s->offset || clock > s->clock;
+}
+
 static bool is_after(const struct said *said, const struct ref_switch *s)
 {
     bool before = said->kind == SAID_DEAD || said->kind == SAID_REJECT;
-    return said->kind != SAID_START && said->kind != SAID_SWITCH &&
-           (said->offset + before > s->offset || said->clock > s->clock);
+    return said->kind != SAID_START && said->kind != SAID_SWITCH && is_beyond(said->offset + before, said->clock, s);
 }
 
-// Whether something was said after the change of program.
+// Whether something was said after the change of program, or is known in public to be done.
 static bool spoke(int partition, const struct ref_switch *s)
 {
+    int64_t offset, clock;
+    kafka_committed(partition, false, &offset, &clock);
+    if (is_beyond(offset, clock, s))
+        return true;
     for (int topic = T_JOURNAL; topic < TOPICS; topic++) {
         const struct plog *l = kafka_log(topic, partition);
         for (size_t i = 0; i < l->n; i++) {
@@ -107,6 +115,13 @@ void checks_spoken(int partition, const struct said *s)
         checks_give_up(partition, "the next program speaks after a change that Redis has forgotten");
 }
 
+// The same of its work that is to say nothing.
+void checks_done(int partition, int64_t offset, int64_t clock)
+{
+    if (checks.parts[partition].forgot && is_beyond(offset, clock, &checks.parts[partition].undone))
+        checks_give_up(partition, "the next program's offset follows a change that Redis has forgotten");
+}
+
 static bool is_latest(int partition, const struct ref_switch *s)
 {
     size_t n = checks.parts[partition].nswitches;
@@ -136,6 +151,7 @@ static bool unswitch_back(int partition, const struct cursor *c)
 void checks_unswitch(int partition)
 {
     const struct cursor *c = &checks.parts[partition].cursor;
+    const struct ref_switch *next = NULL; // that is forgotten, too
     size_t n;
     if (!c->exists || unswitch_back(partition, c))
         return;
@@ -144,11 +160,13 @@ void checks_unswitch(int partition)
         bool whole = s[n - 1].states_n <= c->n && c->swept >= c->clock; // not amid the former program's deadlines
         if (same && whole && is_latest(partition, &s[n - 1]) && spoke(partition, &s[n - 1]))
             return; // it must come again
-        if ((same && !whole) || spoke(partition, &s[n - 1])) {
+        bool ended = next && is_beyond(next->offset, next->clock, &s[n - 1]);
+        if ((same && !whole) || ended || spoke(partition, &s[n - 1])) {
             checks_give_up(partition, "Redis goes back to before a change of program");
             return;
         }
         checks.parts[partition].undone = s[n - 1]; // the earliest in the end
+        next = &checks.parts[partition].undone;
         checks.parts[partition].forgot = true;
         ref_unswitch(partition);
     }

@@ -83,7 +83,7 @@ static void take(int partition, struct offset o)
     struct offset *to = &group.offsets[partition];
     if (o.order <= to->order)
         return; // a later one was written while the transaction was open
-    checks_group_offset(partition, to->offset, o.offset);
+    checks_group_offset(partition, to->offset, o.offset, o.clock);
     *to = o;
     act(o.offset, partition, "kafka: group's offset of %d is %d", partition, (int)o.offset);
 }

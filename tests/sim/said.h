@@ -38,8 +38,9 @@ extern struct known checks;
 
 struct span said_header(const struct rec *r, const char *name);
 bool said_is(struct span s, const char *text);
-void checks_switch_said(int partition, const struct said *s); // the journal has a change of program
-void checks_switched(int partition, const struct flush *f);   // a flush that may change the program
-void checks_give_up(int partition, const char *what);         // what follows cannot be told from the store any more
-void checks_spoken(int partition, const struct said *s);      // anything is said
-void checks_unswitch(int partition);                          // Redis is what it was
+void checks_switch_said(int partition, const struct said *s);   // the journal has a change of program
+void checks_switched(int partition, const struct flush *f);     // a flush that may change the program
+void checks_give_up(int partition, const char *what);           // what follows cannot be told from the store any more
+void checks_spoken(int partition, const struct said *s);        // anything is said
+void checks_done(int partition, int64_t offset, int64_t clock); // the group's offset is this
+void checks_unswitch(int partition);                            // Redis is what it was

@@ -20,6 +20,8 @@ struct worker;
 void checks_limits(const struct worker *w);                   // after a round
 void checks_flush_size(int partition, const struct flush *f); // as it is accepted
 bool checks_may_halt(int partition);
+// Whether something that lies beyond this place is published, or by the group's offset done.
+bool checks_done_beyond(int partition, int64_t offset, int64_t clock);
 int checks_program(int partition);     // at work, by the store; -1: none
 bool checks_given_up(int partition);   // it must halt, and nothing more is said about it
 bool checks_poisoned(struct span key); // brokers refuse this customer's transitions

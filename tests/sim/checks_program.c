@@ -45,29 +45,23 @@ static bool switch_journaled(int partition, const struct cursor *c)
     return false;
 }
 
-static bool is_beyond(int64_t offset, int64_t clock, const struct ref_switch *s)
+static bool said_beyond(const struct said *s, int64_t offset, int64_t clock)
 {
-    return offset > s->offset || clock > s->clock;
+    bool before = s->kind == SAID_DEAD || s->kind == SAID_REJECT;
+    return s->kind != SAID_START && s->kind != SAID_SWITCH && (s->offset + before > offset || s->clock > clock);
 }
 
-static bool is_after(const struct said *said, const struct ref_switch *s)
+bool checks_done_beyond(int partition, int64_t offset, int64_t clock)
 {
-    bool before = said->kind == SAID_DEAD || said->kind == SAID_REJECT;
-    return said->kind != SAID_START && said->kind != SAID_SWITCH && is_beyond(said->offset + before, said->clock, s);
-}
-
-// Whether something was said after the change of program, or is known in public to be done.
-static bool spoke(int partition, const struct ref_switch *s)
-{
-    int64_t offset, clock;
-    kafka_committed(partition, false, &offset, &clock);
-    if (is_beyond(offset, clock, s))
+    int64_t to, by;
+    kafka_committed(partition, false, &to, &by);
+    if (to > offset || by > clock)
         return true;
     for (int topic = T_JOURNAL; topic < TOPICS; topic++) {
         const struct plog *l = kafka_log(topic, partition);
         for (size_t i = 0; i < l->n; i++) {
             const struct said *said = l->v[i].rec ? l->v[i].rec->said : NULL;
-            if (said && kafka_visible(l, (int64_t)i) && is_after(said, s))
+            if (said && kafka_visible(l, (int64_t)i) && said_beyond(said, offset, clock))
                 return true;
         }
     }
@@ -109,16 +103,18 @@ void checks_switched(int partition, const struct flush *f)
 // A worker that has not noticed yet that Redis forgot the change of program speaks after it: now it matters.
 void checks_spoken(int partition, const struct said *s)
 {
+    const struct ref_switch *undone = &checks.parts[partition].undone;
     if (s->kind == SAID_SWITCH)
         checks.parts[partition].forgot = false; // from there on another program speaks, or this one again
-    else if (checks.parts[partition].forgot && is_after(s, &checks.parts[partition].undone))
+    else if (checks.parts[partition].forgot && said_beyond(s, undone->offset, undone->clock))
         checks_give_up(partition, "the next program speaks after a change that Redis has forgotten");
 }
 
 // The same of its work that is to say nothing.
 void checks_done(int partition, int64_t offset, int64_t clock)
 {
-    if (checks.parts[partition].forgot && is_beyond(offset, clock, &checks.parts[partition].undone))
+    const struct ref_switch *undone = &checks.parts[partition].undone;
+    if (checks.parts[partition].forgot && (offset > undone->offset || clock > undone->clock))
         checks_give_up(partition, "the next program's offset follows a change that Redis has forgotten");
 }
 
@@ -158,10 +154,11 @@ void checks_unswitch(int partition)
     for (const struct ref_switch *s; s = ref_switches(partition, &n), n > 0 && s[n - 1].n >= c->n;) {
         bool same = s[n - 1].offset == c->offset && s[n - 1].clock == c->clock;
         bool whole = s[n - 1].states_n <= c->n && c->swept >= c->clock; // not amid the former program's deadlines
-        if (same && whole && is_latest(partition, &s[n - 1]) && spoke(partition, &s[n - 1]))
+        bool done = checks_done_beyond(partition, s[n - 1].offset, s[n - 1].clock);
+        if (same && whole && is_latest(partition, &s[n - 1]) && done)
             return; // it must come again
-        bool ended = next && is_beyond(next->offset, next->clock, &s[n - 1]);
-        if ((same && !whole) || ended || spoke(partition, &s[n - 1])) {
+        bool ended = next && (next->offset > s[n - 1].offset || next->clock > s[n - 1].clock);
+        if ((same && !whole) || ended || done) {
             checks_give_up(partition, "Redis goes back to before a change of program");
             return;
         }

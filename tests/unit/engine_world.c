@@ -405,3 +405,37 @@ void world_cut(struct world *w, int topic, int32_t partition, size_t end)
     while (w->n[topic][partition] > end)
         stored_free(&w->log[topic][partition][--w->n[topic][partition]]);
 }
+
+void world_two_events(struct world *w, int32_t partition, const char *customer)
+{
+    world_event(w, partition, customer, "a", w->wall - 10);
+    world_event(w, partition, customer, "a", w->wall - 5);
+}
+
+void world_begin(struct world *w, int32_t partitions)
+{
+    world_start(w);
+    world_assign(w, 0, partitions);
+}
+
+void world_restart(struct world *w, const char *model)
+{
+    world_kill(w);
+    world_model(w, model);
+    world_begin(w, 1);
+}
+
+struct world *world_moved_in(const char *model)
+{
+    struct world *w = world_new(model);
+    world_begin(w, 1);
+    world_two_events(w, 0, "x");
+    world_run(w, 20);
+    ck_assert_int_eq(world_part(w, 0).cursor, 2);
+    return w;
+}
+
+struct world *world_that_moved(void)
+{
+    return world_moved_in(MODEL("1", ""));
+}

@@ -63,3 +63,15 @@ struct engine_part world_part(const struct world *w, int32_t partition);
 void world_forge(struct world *w, int topic, int32_t partition, size_t record, const char *id);
 // A log loses what is at `end` and beyond.
 void world_cut(struct world *w, int topic, int32_t partition, size_t end);
+
+// A model of two stages, one and two: its customers move at their second event of type a.
+#define MODEL(version, more) \
+    "model: m\nversion: " version "\nsignals: {a: [a]}\nstages: {one: {}, two: {}}\n" \
+    "transitions: [{name: r, from: one, to: two, when: a, if: \"count(a) >= 2\"}" more "]\n"
+
+// Appends the two events of type a that move a customer.
+void world_two_events(struct world *w, int32_t partition, const char *customer);
+void world_begin(struct world *w, int32_t partitions);  // world_start, and partitions from 0 on
+void world_restart(struct world *w, const char *model); // kill -9, and a start with this model, of one partition
+struct world *world_moved_in(const char *model);        // with one partition, where x has moved and is flushed
+struct world *world_that_moved(void);                   // in MODEL("1", "")

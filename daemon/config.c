@@ -55,7 +55,7 @@ static const struct config_row rows[] = {
     NUMBER("time.max_future",     value_duration,      time.max_future_ms,   "5m", 0, YEAR_MS),
     NUMBER("workers",             value_whole,         workers,              "0", 0, 256),
     NUMBER("batch.events",        value_whole,         batch_events,         "10000", 1, 1000000),
-    NUMBER("flush.customers",     value_whole,         flush_customers,      "2000", 1, 20000),
+    NUMBER("flush.customers",     value_whole,         flush_customers,      "5000", 1, 20000),
     NUMBER("flush.every",         value_duration,      flush_every_ms,       "200ms", 1, MINUTE_MS),
     NUMBER("cache",               value_size,          cache_bytes,          "256MiB", MIB, MIB << 20),
     TEXT  ("http.listen",         value_listen,        http,                 "127.0.0.1:9464"),

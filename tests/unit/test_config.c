@@ -160,7 +160,7 @@ START_TEST(test_defaults)
     ck_assert_int_eq(strlen(c->program.digest), 16);
     ck_assert(c->workers >= 2 && c->workers % 2 == 0);
     ck_assert_int_eq(c->batch_events, 10000);
-    ck_assert_int_eq(c->flush_customers, 2000);
+    ck_assert_int_eq(c->flush_customers, 5000);
     ck_assert_int_eq(c->flush_every_ms, 200);
     ck_assert_int_eq(c->cache_bytes, 256 << 20);
     ck_assert_str_eq(c->http.host, "127.0.0.1");

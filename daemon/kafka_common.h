@@ -44,6 +44,7 @@ struct kafka_client { // one handle of librdkafka's; it must not move while open
     const struct kafka_options *options;
     void *owner;                 // for callbacks
     int64_t opened_ms;           // monotonic
+    int64_t hurried_ms;          // monotonic: see kafka_hurry()
     int64_t down_ms;             // monotonic: when librdkafka last said that all brokers are down; 0: never
     unsigned errors;             // error callbacks so far
     _Atomic int64_t answered_ms; // monotonic: the last answer of any broker; 0: never

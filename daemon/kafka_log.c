@@ -51,7 +51,8 @@ static const struct kafka_setting defaults[] = {
     {"partition.assignment.strategy", "range"},
     {"fetch.wait.max.ms", "50"}, // a partition that starts waits for the fetch of the others to return
     {"fetch.queue.backoff.ms", "5"},
-    {"queued.min.messages", "8000"},
+    {"heartbeat.interval.ms", "500"}, // by them members hear that others have joined, or left
+    {"queued.min.messages", "12000"}, // more than batch.events: who takes them all finds the next ones there
     {"queued.max.messages.kbytes", "16384"},
     {"fetch.message.max.bytes", "262144"}, // each is decompressed as a whole: at 1 MiB, that took 40 MB of memory
     {NULL, NULL},
@@ -384,6 +385,7 @@ static int rewind_all(struct kafka_log *l, struct why *ret_why)
 static bool is_away(struct kafka_log *l)
 {
     int64_t now = now_ms();
+    kafka_hurry(&l->client);
     if (kafka_silent_ms(&l->client) > ASK_EVERY_MS && now - l->asked_ms > ASK_EVERY_MS) {
         l->asked_ms = now;
         kafka_nudge(&l->client, &(struct part_key){l->options->source, 0});
@@ -400,9 +402,7 @@ static int log_poll(void *ctx, int wait_ms, size_t max, const struct record **re
         return r;
     unsigned errors = l->client.errors;
     r = kafka_records_consume(&l->records, l->queue, wait_ms, max);
-    if (r == 0)
-        r = l->failed;
-    if (r < 0)
+    if (r < 0 || (r = l->failed) < 0)
         return r;
     char text[200];
     rd_kafka_resp_err_t fatal = l->client.errors != errors || l->records.nmessages > 0
@@ -493,8 +493,7 @@ unsigned kafka_log_takeovers(const struct kafka_log *l)
 int64_t kafka_log_end(const struct kafka_log *l, const struct part_key *p)
 {
     int64_t low, high;
-    if (!l->client.rk)
+    if (!l->client.rk || rd_kafka_get_watermark_offsets(l->client.rk, p->topic, p->partition, &low, &high))
         return -1;
-    bool known = !rd_kafka_get_watermark_offsets(l->client.rk, p->topic, p->partition, &low, &high);
-    return known && high >= 0 ? high : -1;
+    return high >= 0 ? high : -1;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HURRY_EVERY_MS = 50 };
+
 static void options_destroy(rd_kafka_AdminOptions_t **o)
 {
     if (*o)
@@ -80,6 +82,17 @@ void kafka_nudge(struct kafka_client *c, const struct part_key *p)
 {
     _cleanup_(kafka_queue_destroy) rd_kafka_queue_t *nobody = rd_kafka_queue_new(c->rk);
     ask_end(c->rk, p, RD_KAFKA_OFFSET_SPEC_EARLIEST, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED, NULL, nobody);
+}
+
+void kafka_hurry(struct kafka_client *c)
+{
+    int64_t now = now_ms();
+    if (now - c->hurried_ms < HURRY_EVERY_MS)
+        return;
+    c->hurried_ms = now;
+    rd_kafka_topic_partition_list_t *topics = NULL;
+    if (!rd_kafka_subscription(c->rk, &topics)) // any question does
+        rd_kafka_topic_partition_list_destroy(topics);
 }
 
 static int64_t parse_clock(const char *text, size_t n)

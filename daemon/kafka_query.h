@@ -8,6 +8,9 @@ int kafka_ends(void *ctx, const struct part_key *p, int64_t *ret_start, int64_t 
                struct why *ret_why);
 // Sends the partition's leader a request whose answer nobody needs: it wakes the thread that fetches from there.
 void kafka_nudge(struct kafka_client *c, const struct part_key *p);
+// Has the client's thread look after its group now: by itself it does so once a second, so that a member that must join
+// again would wait that long. At most 20 times a second; for consumers.
+void kafka_hurry(struct kafka_client *c);
 // PORT_AWAY also while an open transaction holds offsets of the partition.
 int kafka_committed(void *ctx, const struct part_key *p, int64_t *ret_offset, int64_t *ret_clock, struct why *ret_why);
 int kafka_partitions(void *ctx, const char *topic, int32_t *ret_n, struct why *ret_why);

@@ -207,11 +207,16 @@ static int parse_scheme(struct redis_url *u, const char *scheme, struct why *why
 static int parse(struct redis_url *u, char *text, struct why *why)
 {
     char *rest = strstr(text, "://");
-    if (!rest)
-        return wrong(why, "not a URL, such as redis://localhost:6379/0");
-    *rest = '\0';
-    rest += 3;
-    int r = parse_scheme(u, text, why);
+    int r = 0;
+    if (rest) {
+        *rest = '\0';
+        rest += 3;
+        r = parse_scheme(u, text, why);
+    } else if (strchr(text, ':')) {
+        rest = text; // host:port alone, as most tools take it
+    } else {
+        r = wrong(why, "not a URL, such as redis://localhost:6379/0");
+    }
     if (r)
         return r;
 

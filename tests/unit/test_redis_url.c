@@ -15,6 +15,7 @@ struct row {
 
 static const struct row rows[] = {
     {"redis://localhost", "0 localhost:6379 - - - - - 0", NULL},
+    {"10.0.0.1:6380", "0 10.0.0.1:6380 - - - - - 0", NULL},
     {"redis://localhost/", "0 localhost:6379 - - - - - 0", NULL},
     {"redis://localhost:6380/15", "0 localhost:6380 - - - - - 15", NULL},
     {"redis://[::1]:6380/1", "0 ::1:6380 - - - - - 1", NULL},
@@ -39,7 +40,9 @@ static const struct row rows[] = {
     {"rediss-cluster://h1,h2?ca=/etc/ca.pem", "5 h1:6379 h2:6379 - - - - /etc/ca.pem 0", NULL},
 
     {"", NULL, "not a URL"},
-    {"localhost:6379", NULL, "not a URL"},
+    {"localhost", NULL, "not a URL"},
+    {"localhost:x", NULL, "port"},
+    {"h1,h2:6379", NULL, "one host only"},
     {"http://localhost", NULL, "\"http\" is no scheme"},
     {"redis-cluster://h1,h2:6380/1", NULL, "no databases but 0"},
     {"redis-cluster://h1/x", NULL, "no databases but 0"},

@@ -150,7 +150,9 @@ static struct engine *engine_make(struct running *r)
         .format = c->outputs.format, .binary = c->outputs.cloudevents == CLOUDEVENTS_BINARY,
         .max_age_ms = c->outputs.max_age_ms, .exactly_once = c->delivery == DELIVERY_EXACTLY_ONCE,
         .batch_events = (size_t)c->batch_events, .flush_customers = (size_t)c->flush_customers,
-        .flush_every_ms = c->flush_every_ms, .cache_bytes = (size_t)c->cache_bytes / (size_t)r->w->nworkers,
+        .flush_every_ms = c->flush_every_ms,
+        // The allocator rounds sizes up: an eighth is for that.
+        .cache_bytes = (size_t)(c->cache_bytes - c->cache_bytes / 8) / (size_t)r->w->nworkers,
     };
     struct ports ports = {.log = &kafka_log_ops, .sink = &kafka_sink_ops, .store = &redis_store_ops, .world = &world,
                           .log_ctx = r->log, .sink_ctx = r->sink, .store_ctx = r->store, .world_ctx = r};

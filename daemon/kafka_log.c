@@ -52,7 +52,7 @@ static const struct kafka_setting defaults[] = {
     {"fetch.wait.max.ms", "50"}, // a partition that starts waits for the fetch of the others to return
     {"fetch.queue.backoff.ms", "5"},
     {"heartbeat.interval.ms", "500"}, // by them members hear that others have joined, or left
-    {"queued.min.messages", "16000"}, // more than batch.events: who takes them all finds the next ones there
+    {"queued.min.messages", "10000"}, // batch.events: who takes them all finds the next ones there
     {"queued.max.messages.kbytes", "16384"},
     {"fetch.message.max.bytes", "262144"}, // each is decompressed as a whole: at 1 MiB, that took 40 MB of memory
     {NULL, NULL},

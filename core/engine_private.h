@@ -12,6 +12,7 @@
 
 enum {
     SWEEP_BUCKETS = 256,       // loaded at a time
+    SWEEP_CUSTOMERS = 2000,    // changed before a flush: Redis has other partitions' deadlines, too
     POLL_EVENTS = 1024,        // taken from the log at a time
     HOLD_MS = 100,             // a transaction is open for more batches at most
     BACKOFF_MS_MIN = 100,

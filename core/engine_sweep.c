@@ -133,7 +133,7 @@ int part_sweep(struct engine *e, struct part *p, bool backlog, bool *ret_more)
     struct entry *entry;
     int64_t upto = p->clock;
     while ((entry = cache_due(&p->cache, upto))) {
-        if (p->cache.ndirty >= e->config.flush_customers) {
+        if (p->cache.ndirty >= e->config.flush_customers || p->cache.ndirty >= SWEEP_CUSTOMERS) {
             upto = entry->c->due; // those in Redis that are due before are not kept waiting for all that are in memory
             *ret_more = true;
             break;

@@ -6,9 +6,7 @@
 #include <string.h>
 
 // Twice `a` moves a customer, and a minute of silence moves it back.
-static const char model[] = "model: m\nversion: 1\nsignals: {a: [a]}\nstages: {one: {}, two: {}}\n"
-                            "transitions: [{name: r, from: one, to: two, when: a, if: \"count(a) >= 2\"},\n"
-                            "  {name: s, from: two, to: one, after: 1m}]\n";
+static const char model[] = MODEL("1", ", {name: s, from: two, to: one, after: 1m}");
 
 static struct world *wall_world(size_t bucket_customers, size_t cache_bytes)
 {
@@ -17,8 +15,7 @@ static struct world *wall_world(size_t bucket_customers, size_t cache_bytes)
     world_model(w, model);
     w->config.bucket_customers = bucket_customers;
     w->config.cache_bytes = cache_bytes;
-    world_start(w);
-    world_assign(w, 0, 1);
+    world_begin(w, 1);
     return w;
 }
 

@@ -64,8 +64,7 @@ START_TEST(near_deadlines)
     struct world *w = wall_world(1000, rooms[_i].cache_bytes);
     move(w, CUSTOMERS, 200); // they are due within 20 s
     world_kill(w);
-    world_start(w);
-    world_assign(w, 0, 1);
+    world_begin(w, 1);
     world_event(w, 0, "other", "a", w->wall); // those in memory are not all
     world_run(w, 10);
     ck_assert_uint_eq(w->n[MOVES][0], CUSTOMERS);
@@ -93,8 +92,7 @@ START_TEST(foreign_deadline)
     struct flush f = {.cursor = &c, .dues = &due, .ndues = 1};
     ck_assert_int_eq(mem_store_ops.flush(w->client, &p, &owner, &f, &why), 0);
     world_kill(w);
-    world_start(w);
-    world_assign(w, 0, 1);
+    world_begin(w, 1);
     world_event(w, 0, "other", "a", w->wall);
     world_run(w, 300);
     ck_assert_int_eq(world_part(w, 0).state, PART_HALTED);
